@@ -1,0 +1,85 @@
+"""Pages and their fragments: the one place that knows htmx.
+
+Every URL works alone: without htmx it answers a page, with htmx a partial of that same page, rendered
+with the same context. `Vary: HX-Request` stands wherever the two differ.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.contrib import messages
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.utils.cache import patch_vary_headers
+
+
+def is_fragment(request: HttpRequest) -> bool:
+    """Say whether htmx asks for a part of the page (and not for a whole one, as it restores history)."""
+    return (
+        request.headers.get("HX-Request") == "true"
+        and request.headers.get("HX-Boosted") != "true"
+        and request.headers.get("HX-History-Restore-Request") != "true"
+    )
+
+
+def answer(
+    request: HttpRequest,
+    template: str,
+    context: dict[str, Any],
+    *,
+    partial: str,
+    status: int = 200,
+) -> HttpResponse:
+    """Return the page `template`, or with htmx its partial alone."""
+    fragment = is_fragment(request)
+    name = f"{template}#{partial}" if fragment else template
+    response = render(request, name, {**context, "fragment": fragment}, status=status)
+    patch_vary_headers(response, ["HX-Request"])
+    return response
+
+
+def see_other(request: HttpRequest, url: str, message: str = "") -> HttpResponse:
+    """Return a redirect after a POST (303), with a message that the next page shows."""
+    if message:
+        messages.success(request, message)
+    return HttpResponseRedirect(url, status=303)
+
+
+def into(response: HttpResponse, target: str) -> HttpResponse:
+    """Have htmx put a fragment into `target` (a CSS selector), whatever the link or form asked for."""
+    response["HX-Retarget"] = target
+    response["HX-Reswap"] = "innerHTML"
+    return response
+
+
+def then(response: HttpResponse, **events: dict[str, str]) -> HttpResponse:
+    """Have the page receive `keyrack:<event>` once htmx has settled the fragment."""
+    response["HX-Trigger-After-Settle"] = json.dumps(
+        {f"keyrack:{name}": detail for name, detail in events.items()}
+    )
+    return response
+
+
+def current_query(request: HttpRequest, path: str) -> str:
+    """Return the query of the page that htmx asks from, where that page is `path`; else nothing."""
+    url = urlsplit(request.headers.get("HX-Current-URL", ""))
+    return url.query if url.path == path else ""
+
+
+class SignedInMiddleware(LoginRequiredMiddleware):
+    """Every view needs a person signed in, unless it is marked `login_not_required`.
+
+    A fragment is never answered with the sign-in page: it would be swapped into a dialog or a table.
+    """
+
+    def handle_no_permission(  # type: ignore[override]
+        self, request: HttpRequest, view_func: Callable[..., Any]
+    ) -> HttpResponse:
+        if not is_fragment(request):
+            return super().handle_no_permission(request, view_func)
+        response = render(request, "partials/signed_out.html", status=401)
+        patch_vary_headers(response, ["HX-Request"])
+        return into(response, "#dialog-notice")

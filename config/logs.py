@@ -1,0 +1,47 @@
+"""Logs: one JSON object a line on standard error, with the id of the request, and never a token."""
+
+import logging
+import re
+from contextvars import ContextVar
+from typing import Any, Final
+
+from pythonjsonlogger.json import JsonFormatter
+
+from config.redaction import redact
+
+# The id of the request that this thread is answering; empty outside of one.
+request_id: Final[ContextVar[str]] = ContextVar("request_id", default="")
+
+# A password link is as good as a password until it is used, and it stands in the path.
+_PASSWORD_LINK: Final = re.compile(r"(/password/reset/key/[0-9A-Za-z]+-)(?!set-password/)[\w-]+")
+
+
+def clean(text: str) -> str:
+    """Return `text` without tokens and without the secret part of password links."""
+    return _PASSWORD_LINK.sub(r"\1[redacted]", redact(text))
+
+
+class JsonLines(JsonFormatter):
+    """Formats a record as JSON. The finished line is redacted, so its traceback is as well."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            ["levelname", "name", "message"],
+            rename_fields={"levelname": "level", "name": "logger"},
+            timestamp="at",
+            reserved_attrs=[*_STANDARD, "request"],
+            json_ensure_ascii=False,
+        )
+
+    def add_fields(
+        self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
+    ) -> None:
+        super().add_fields(log_data, record, message_dict)
+        if current := request_id.get():
+            log_data["request_id"] = current
+
+    def format(self, record: logging.LogRecord) -> str:
+        return clean(super().format(record))
+
+
+_STANDARD: Final = tuple(logging.makeLogRecord({}).__dict__) + ("message", "asctime", "color_message")

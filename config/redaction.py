@@ -1,0 +1,32 @@
+"""Where a token may not stand: how to notice one in a text, and how to take it out. Pure.
+
+The shape is PRODUCT.md's: `kr_live_` or `kr_test_`, then base 62. The first twelve characters are the
+public key id; one more is already a part of the secret.
+"""
+
+import re
+import unicodedata
+from typing import Final
+
+_TOKEN: Final = re.compile(r"kr_(?P<environment>live|test)_[0-9A-Za-z]{13,}")
+# A run as long as a secret counts as well, unless it is plain hexadecimal: people write commit ids
+# and checksums into notes.
+_BARE_SECRET: Final = re.compile(
+    r"(?<![0-9A-Za-z])(?!(?:[0-9a-f]+|[0-9A-F]+)(?![0-9A-Za-z]))[0-9A-Za-z]{38,}"
+)
+_INVISIBLE: Final = frozenset({"Cc", "Cf", "Mn"})
+
+
+def holds_token(text: str) -> bool:
+    """Say whether `text` holds a token, most of one, or a bare secret.
+
+    Zero-width characters and compatibility forms (full-width letters) don't hide it.
+    """
+    folded = unicodedata.normalize("NFKC", text)
+    visible = "".join(char for char in folded if unicodedata.category(char) not in _INVISIBLE)
+    return bool(_TOKEN.search(visible) or _BARE_SECRET.search(visible))
+
+
+def redact(text: str) -> str:
+    """Return `text` with each token in it replaced by `kr_live_[redacted]` or `kr_test_[redacted]`."""
+    return _TOKEN.sub(r"kr_\g<environment>_[redacted]", text)

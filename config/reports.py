@@ -1,0 +1,49 @@
+"""What an error report may show: Django's page and e-mail, without tokens and other secrets."""
+
+import re
+from collections.abc import Iterable
+from types import FrameType
+from typing import Any, Final
+
+from django.http import HttpRequest, QueryDict
+from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
+
+from config.logs import clean
+
+# Names of variables and form fields whose values stay out, tokens or not: half a token, a secret
+# without its prefix and a password don't look like one.
+_SECRET_NAME: Final = re.compile("token|secret|password|passphrase|presented|plain|cookie", re.I)
+
+
+class ReportFilter(SafeExceptionReporterFilter):
+    """Leaves out variables and form fields by their names, over what Django leaves out."""
+
+    def get_traceback_frame_variables(
+        self, request: HttpRequest | None, tb_frame: FrameType
+    ) -> Iterable[tuple[str, Any]]:
+        variables = super().get_traceback_frame_variables(request, tb_frame)
+        return [(name, self._shown(name, value)) for name, value in variables]
+
+    def get_post_parameters(self, request: HttpRequest | None) -> dict[str, Any]:
+        fields: Any = super().get_post_parameters(request)
+        cleansed = QueryDict(mutable=True)
+        for name in fields:
+            cleansed[name] = self._shown(name, clean(str(fields[name])))
+        return cleansed
+
+    def get_safe_request_meta(self, request: HttpRequest) -> dict[str, Any]:
+        meta = super().get_safe_request_meta(request)
+        return {name: clean(v) if isinstance(v, str) else v for name, v in meta.items()}
+
+    def _shown(self, name: str, value: Any) -> Any:
+        return self.cleansed_substitute if _SECRET_NAME.search(name) else value
+
+
+class Reporter(ExceptionReporter):
+    """Redacts the finished report: the frames, the message, the query string, wherever a token is."""
+
+    def get_traceback_html(self) -> str:
+        return clean(super().get_traceback_html())
+
+    def get_traceback_text(self) -> str:
+        return clean(super().get_traceback_text())

@@ -1,0 +1,286 @@
+"""What people send about keys. Forms parse; the verbs in `keys.lifecycle` decide."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, Final
+
+from django import forms
+from django.utils.formats import date_format
+
+from keys.kinds import NEVER_EXPIRES, Environment, KeyType
+from keys.lifecycle import Draft, issuable_types
+from keys.models import Key
+from keys.querysets import NEWEST_FIRST, SORTS, STATUSES
+from keys.scopes import above_operators
+from projects.forms import QuietForm
+from projects.models import Resource, Role
+
+DATE: Final = "date"
+NEVER: Final = "never"
+LIFETIMES: Final = {
+    "30": ("30 days", timedelta(days=30)),
+    "90": ("90 days", timedelta(days=90)),
+    "365": ("1 year", timedelta(days=365)),
+}
+DEFAULT_LIFETIME: Final = "90"
+
+TYPE_HINTS: Final = {
+    KeyType.PRIVILEGED: "Full access to the project. For trusted server-to-server automation.",
+    KeyType.VIEWER: "Reads, and chats with bots. Changes nothing. For channel bots and wider distribution.",
+    KeyType.RESTRICTED: "Only the scopes you pick.",
+}
+LEAKS: Final = {
+    KeyType.PRIVILEGED: "If a privileged key leaks, someone can read, change and delete everything in"
+    " this project.",
+    KeyType.VIEWER: "If a viewer key leaks, someone can read this project but change nothing.",
+    KeyType.RESTRICTED: "If a restricted key leaks, someone can do what its scopes allow, and no more.",
+}
+
+# The matrix has a column for each of these; what else a resource can do stands in the last one.
+_COLUMNS: Final = ("read", "write", "delete")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A radio card of a key's type."""
+
+    value: str
+    label: str
+    hint: str
+    leak: str
+    checked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A checkbox of the scope matrix."""
+
+    scope: str
+    name: str
+    action: str
+    checked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixRow:
+    """One resource: its cells under the columns (None where it has no such action), and the others."""
+
+    label: str
+    cells: Sequence[Cell | None]
+    others: Sequence[Cell]
+
+
+class KeyForm(QuietForm):
+    """A new key. What the person's role can't issue isn't offered."""
+
+    field_of: Mapping[str, str] = {"expires_at": "until"}
+
+    nonce = forms.RegexField(
+        r"^[0-9a-f]{32}\Z", widget=forms.HiddenInput, error_messages={
+            "required": "Open this form anew: it was sent without its number.",
+            "invalid": "Open this form anew: its number was changed.",
+        },
+    )  # fmt: skip
+    type = forms.ChoiceField(
+        label="Key type",
+        error_messages={
+            "required": "Choose a type of key.",
+            "invalid_choice": "Choose a type of key.",
+        },
+    )
+    scopes = forms.MultipleChoiceField(
+        label="Scopes",
+        required=False,
+        error_messages={"invalid_choice": "Pick scopes that are in the table."},
+    )
+    name = forms.CharField(
+        label="Key name",
+        required=False,
+        strip=False,
+        help_text="What the key is for, such as the integration it belongs to.",
+    )
+    lifetime = forms.ChoiceField(
+        label="Expires", error_messages={"invalid_choice": "Choose when the key expires."}
+    )
+    until = forms.DateField(
+        label="Last day",
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        input_formats=["%Y-%m-%d"],
+        help_text="The key works to the end of this day (UTC).",
+        error_messages={"invalid": "Enter a date, such as 2027-02-18."},
+    )
+    environment = forms.ChoiceField(
+        label="Environment",
+        choices=Environment.choices,
+        error_messages={"invalid_choice": "Choose Live or Test."},
+    )
+    note = forms.CharField(label="Note", required=False, widget=forms.Textarea(attrs={"rows": 2}))
+
+    def __init__(self, data: Any = None, *, role: Role, catalogue: Sequence[Resource], at: datetime) -> None:
+        initial = {
+            "nonce": uuid.uuid4().hex,
+            "type": KeyType.RESTRICTED,
+            "lifetime": DEFAULT_LIFETIME,
+            "environment": Environment.LIVE,
+        }
+        super().__init__(data, initial=initial)
+        self._catalogue, self._at = _offered(catalogue, role), at
+        self._types = issuable_types(role)
+        self._field("type").choices = [(kind.value, kind.label) for kind in self._types]
+        self._field("scopes").choices = [
+            (scope, scope) for resource, scopes in self._catalogue for scope in scopes
+        ]
+        self._field("lifetime").choices = _lifetimes(at)
+        self.fields["until"].widget.attrs["min"] = (at + timedelta(days=1)).date().isoformat()
+
+    def _field(self, name: str) -> forms.ChoiceField:
+        field = self.fields[name]
+        if not isinstance(field, forms.ChoiceField):
+            raise TypeError(name)
+        return field
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        if data.get("lifetime") == DATE and "until" in data:
+            until = data["until"]
+            if until is None or until <= self._at.astimezone(UTC).date():
+                self.add_error("until", "Choose a date after today.")
+        return data
+
+    def draft(self) -> Draft:
+        """Return what the valid form asks for."""
+        data = self.cleaned_data
+        restricted = data["type"] == KeyType.RESTRICTED
+        return Draft(
+            name=data["name"],
+            type=data["type"],
+            # Boxes that were ticked before another type was chosen are hidden, not meant.
+            scopes=data["scopes"] if restricted else (),
+            environment=data["environment"],
+            expires_at=_expiry(data["lifetime"], data["until"], self._at),
+            note=data["note"],
+        )
+
+    def types(self) -> list[Choice]:
+        chosen = self["type"].value()
+        return [
+            Choice(kind.value, f"{kind.label} key", TYPE_HINTS[kind], LEAKS[kind], kind.value == chosen)
+            for kind in self._types
+        ]
+
+    def matrix(self) -> list[MatrixRow]:
+        """Return the scopes as a table: resource × action."""
+        picked = set(self["scopes"].value() or ())
+        return [_matrix_row(resource, scopes, picked) for resource, scopes in self._catalogue]
+
+
+def _offered(catalogue: Sequence[Resource], role: Role) -> list[tuple[Resource, list[str]]]:
+    """Return the resources with the scopes that a person of this role may hand out."""
+    rows = []
+    for resource in catalogue:
+        scopes = [s for s in resource.scopes() if role >= Role.ADMIN or not above_operators(s)]
+        if scopes:
+            rows.append((resource, scopes))
+    return rows
+
+
+def _matrix_row(resource: Resource, scopes: list[str], picked: set[str]) -> MatrixRow:
+    cells = {
+        scope.partition(":")[2]: Cell(
+            scope,
+            f"{resource.label}: {action}",
+            action.replace("-", " ").capitalize(),
+            scope in picked,
+        )
+        for scope in scopes
+        for action in [scope.partition(":")[2]]
+    }
+    return MatrixRow(
+        resource.label,
+        [cells.get(action) for action in _COLUMNS],
+        [cell for action, cell in cells.items() if action not in _COLUMNS],
+    )
+
+
+def _lifetimes(at: datetime) -> list[tuple[str, str]]:
+    spans = [(value, f"{label} ({_day(at + span)})") for value, (label, span) in LIFETIMES.items()]
+    return [*spans, (DATE, "On a date"), (NEVER, "Never. Not recommended")]
+
+
+def _day(moment: datetime) -> str:
+    return date_format(moment.astimezone(UTC), "j M Y")
+
+
+def _expiry(lifetime: str, until: Any, at: datetime) -> datetime:
+    if lifetime == NEVER:
+        return NEVER_EXPIRES
+    if lifetime == DATE:
+        return datetime.combine(until, time.max, UTC)
+    return at + LIFETIMES[lifetime][1]
+
+
+class RevokeForm(QuietForm):
+    """The end of a key. One that was used in the last 7 days asks for its last 4 characters."""
+
+    field_of: Mapping[str, str] = {"reason": "reason"}
+
+    last4 = forms.CharField(required=False, strip=True)
+    reason = forms.CharField(label="Reason (optional)", required=False)
+
+    def __init__(self, data: Any = None, *, key: Key, in_use: bool) -> None:
+        super().__init__(data)
+        self._key = key
+        if in_use:
+            self.fields["last4"].label = f"Type the last 4 characters ({key.last4}) to confirm"
+            self.fields["last4"].widget.attrs.update(
+                autocomplete="off", autocapitalize="off", spellcheck="false", maxlength=4
+            )
+        else:
+            del self.fields["last4"]
+
+    def clean_last4(self) -> str:
+        last4: str = self.cleaned_data["last4"]
+        if last4 != self._key.last4:
+            raise forms.ValidationError(f"Type {self._key.last4}, the last 4 characters of the key.")
+        return last4
+
+
+class RenewForm(QuietForm):
+    """A fresh secret, for the key as the person saw it."""
+
+    version = forms.IntegerField(widget=forms.HiddenInput)
+
+
+class ListForm(QuietForm):
+    """What the address of the keys page says: search, filters, sort and place in both tables."""
+
+    q = forms.CharField(required=False, max_length=200)
+    key = forms.RegexField(r"^(?:[0-9A-Za-z]{4,12}|-)\Z", required=False)
+    type = forms.ChoiceField(label="Type", required=False, choices=[("", "Any type"), *KeyType.choices])
+    status = forms.ChoiceField(
+        label="Status", required=False, choices=[("", "Any status"), *STATUSES.items()]
+    )
+    environment = forms.ChoiceField(
+        label="Environment", required=False, choices=[("", "Live and test"), *Environment.choices]
+    )
+    mine = forms.BooleanField(label="Created by me", required=False)
+    unused = forms.BooleanField(label="Not used for 90 days", required=False)
+    sort = forms.ChoiceField(required=False, choices=[(name, name) for name in SORTS])
+    after = forms.RegexField(r"^[0-9A-Za-z]{12}\Z", required=False)
+    before = forms.RegexField(r"^[0-9A-Za-z]{12}\Z", required=False)
+    rq = forms.CharField(required=False, max_length=200)
+    rkey = forms.RegexField(r"^(?:[0-9A-Za-z]{4,12}|-)\Z", required=False)
+    rafter = forms.RegexField(r"^[0-9A-Za-z]{12}\Z", required=False)
+    rbefore = forms.RegexField(r"^[0-9A-Za-z]{12}\Z", required=False)
+
+    FILTERS: Final = ("type", "status", "environment", "mine", "unused")
+
+    def values(self) -> dict[str, Any]:
+        """Return what is given, without blanks; nothing of a form that isn't valid."""
+        if not self.is_valid():
+            return {"sort": NEWEST_FIRST}
+        given = {name: value for name, value in self.cleaned_data.items() if value}
+        return {"sort": NEWEST_FIRST, **given}

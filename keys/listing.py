@@ -1,0 +1,250 @@
+"""The keys page: what its address asks for, and what it shows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode
+
+from django.forms import BoundField
+from django.http import QueryDict
+
+from keys.forms import ListForm
+from keys.models import Key
+from keys.querysets import LAST_REVOKED_FIRST, NEWEST_FIRST, SORTS, KeyQuerySet
+from keys.rows import Row
+from keys.search import ByKey, ByName, Nothing, Sought, read
+from projects.access import Access
+from projects.querysets import Order, page
+
+_COUNTED_AT_MOST: Final = 1000
+# Stands in an address for a pasted text that no key can be known by; it never says what was pasted.
+_NO_KEY: Final = "-"
+_COLUMNS: Final = {"name": "Name", "used": "Last used", "created": "Created", "expires": "Expires"}
+_STARTS_DESCENDING: Final = frozenset({"used", "created"})
+_CAPTIONS: Final = {
+    "-created": "newest first", "created": "oldest first",
+    "name": "by name, A to Z", "-name": "by name, Z to A",
+    "-used": "last used first", "used": "longest unused first",
+    "expires": "next to expire first", "-expires": "last to expire first",
+}  # fmt: skip
+
+
+class BadCursor(Exception):
+    """The address names a place that isn't in this project's list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A sortable column: where its link leads, and what `aria-sort` says."""
+
+    label: str
+    query: str
+    aria_sort: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One of the two tables with its pages. The queries are those of its links."""
+
+    rows: list[Row]
+    previous: str
+    next: str
+    searched: bool
+    matches: str
+
+
+class Listing:
+    """Both tables of the keys page for one person, read as the address asks.
+
+    A form that isn't valid is told about (`problem`), and the tables show what they show without it.
+    """
+
+    def __init__(self, access: Access, actor: Any, params: Mapping[str, Any], at: datetime) -> None:
+        self.access, self._actor, self._at = access, actor, at
+        self.form = ListForm(params, auto_id="filter_%s")
+        self.given: dict[str, Any] = self.form.values()
+        self.problem = "" if self.form.is_valid() else "This link asks for something that isn't here."
+        self.order: Order = SORTS[self.given["sort"]]
+        self.filtered = any(name in self.given for name in ListForm.FILTERS)
+
+    def keys(self) -> KeyQuerySet:
+        """The keys of the first table: not revoked, searched and filtered."""
+        given, at = self.given, self._at
+        found = self._known().listed(at)
+        found = _sought(found, given.get("q"), given.get("key"))
+        for column in ("type", "environment"):
+            if column in given:
+                found = found.filter(**{column: given[column]})
+        if "status" in given:
+            found = found.with_status(given["status"], at)
+        if "mine" in given:
+            found = found.made_by(self.access.user)
+        return found.unused_since(at) if "unused" in given else found
+
+    def revoked_keys(self) -> KeyQuerySet:
+        """The keys of the second table. One that was pasted into the first search is found here too."""
+        return self._sought_revoked(self.given.get("rkey") or self._pasted_revoked())
+
+    def table(self) -> Table:
+        searched = bool({"q", "key"} & self.given.keys()) or self.filtered
+        return self._table(self.keys(), self.order, ("after", "before"), self._says("q", "key"), searched)
+
+    def revoked(self) -> Table:
+        searched = bool({"rq", "rkey"} & self.given.keys())
+        cursors, says = ("rafter", "rbefore"), self._says("rq", "rkey")
+        return self._table(self.revoked_keys(), LAST_REVOKED_FIRST, cursors, says, searched)
+
+    def caption(self) -> str:
+        return f"Project API keys, {_CAPTIONS[self.given['sort']]}"
+
+    def headers(self) -> dict[str, Header]:
+        return {name: self._header(name, label) for name, label in _COLUMNS.items()}
+
+    def filters(self) -> list[BoundField]:
+        return [self.form[name] for name in ListForm.FILTERS]
+
+    def state(self) -> dict[str, list[tuple[str, str]]]:
+        """What each form must send along to keep the rest of the address, its own part left out."""
+        searched, paged = ("q", "key"), ("after", "before")
+        revoked = ("rq", "rkey", "rafter", "rbefore")
+        return {
+            "search": self._kept(*searched, *paged),
+            "filter": self._kept(*ListForm.FILTERS, *paged),
+            "revoked": self._kept(*revoked),
+        }
+
+    def clear(self) -> dict[str, str]:
+        """The queries that take a search away, and what the first one's link says."""
+        filters = dict.fromkeys(ListForm.FILTERS, "")
+        label = "Clear search" if {"q", "key"} & self.given.keys() else "Clear filters"
+        return {
+            "label": label if not self.filtered or label == "Clear filters" else "Clear all",
+            "search": self.query(q="", key="", after="", before="", **filters),
+            "revoked": self.query(rq="", rkey="", rafter="", rbefore=""),
+        }
+
+    def landing(self) -> str:
+        """Where the focus goes after a turn of the page; "" where nothing was turned."""
+        if {"after", "before"} & self.given.keys():
+            return "#keys"
+        return "#revoked-keys" if {"rafter", "rbefore"} & self.given.keys() else ""
+
+    def next_after(self, key: Key) -> str:
+        """Return the id of the row that follows `key` in the first table, "" at its end. One query."""
+        follower = page(self.keys(), self.order, after=key, size=1).rows
+        return follower[0].key_id if follower else ""
+
+    def query(self, **changes: str) -> str:
+        """Return the query of an address with `changes`; an empty value takes a parameter away."""
+        given = {**self.given, **changes}
+        if given.get("sort") == NEWEST_FIRST:
+            del given["sort"]
+        return urlencode({name: _text(value) for name, value in given.items() if value})
+
+    def _kept(self, *left_out: str) -> list[tuple[str, str]]:
+        query = self.query(**dict.fromkeys(left_out, ""))
+        return parse_qsl(query)
+
+    def _header(self, name: str, label: str) -> Header:
+        descending, current = f"-{name}", self.given["sort"]
+        aria = {name: "ascending", descending: "descending"}.get(current, "none")
+        first, second = (descending, name) if name in _STARTS_DESCENDING else (name, descending)
+        turned = second if current == first else first
+        return Header(label, self.query(sort=turned, after="", before=""), aria)
+
+    def _sought_revoked(self, key_id: str | None) -> KeyQuerySet:
+        return _sought(self._known().revoked(self._at), self.given.get("rq"), key_id)
+
+    def _pasted_revoked(self) -> str | None:
+        """The key id that was pasted into the first search, where it is a revoked key's."""
+        key_id: str | None = self.given.get("key")
+        return key_id if key_id and self._sought_revoked(key_id).exists() else None
+
+    def _table(
+        self, found: KeyQuerySet, order: Order, cursors: tuple[str, str], says: str, searched: bool
+    ) -> Table:
+        after, before = cursors
+        shown = page(found, order, after=self._edge(after), before=self._edge(before))
+        rows = [Row.of(key, self._actor, self._at) for key in shown.rows]
+        back = {after: "", before: rows[0].key_id} if rows and shown.has_previous else None
+        on = {before: "", after: rows[-1].key_id} if rows and shown.has_next else None
+        return Table(
+            rows,
+            self.query(**back) if back else "",
+            self.query(**on) if on else "",
+            searched,
+            _matches(found, says) if searched else "",
+        )
+
+    def _says(self, name: str, key_name: str) -> str:
+        """What to say where a search finds nothing."""
+        if key_name in self.given:
+            if key_name == "key" and self._pasted_revoked():
+                return "That key was revoked: it is under Revoked keys."
+            return f"No key in {self.access.project.name} matches what you pasted."
+        return f"No keys match “{self.given[name]}”." if name in self.given else "No keys match."
+
+    def _edge(self, name: str) -> Key | None:
+        if name not in self.given:
+            return None
+        key: Key | None = self._known().filter(key_id=self.given[name]).first()
+        if key is None:
+            raise BadCursor
+        return key
+
+    def _known(self) -> KeyQuerySet:
+        return Key.objects.of(self.access.project)
+
+
+def _matches(found: KeyQuerySet, none: str) -> str:
+    count = found.order_by()[: _COUNTED_AT_MOST + 1].count()
+    if count > _COUNTED_AT_MOST:
+        return f"{_COUNTED_AT_MOST:,}+ keys match."
+    if count == 1:
+        return "1 key matches."
+    return f"{count:,} keys match." if count else none
+
+
+def search_query(access: Access, posted: QueryDict) -> str:
+    """Return the query of the address that a search leads to, its other parameters kept.
+
+    A pasted token becomes `key=<key_id>`, its public part; what can't be known by one becomes `key=-`.
+    One query at most, for a preview.
+    """
+    kept = {name: value for name, value in posted.items() if name not in ("q", "rq")}
+    given = {name: _text(value) for name, value in ListForm(kept).values().items()}
+    if given["sort"] == NEWEST_FIRST:
+        del given["sort"]
+    for name, key_name in (("q", "key"), ("rq", "rkey")):
+        if name in posted:
+            given |= _meant(access, read(posted.get(name, "") or ""), name, key_name)
+    return urlencode(given)
+
+
+def holds_pasted_key(params: QueryDict) -> bool:
+    """Say whether somebody typed an address whose search is a key: it must leave the address bar."""
+    return any(isinstance(read(params.get(name) or ""), ByKey | Nothing) for name in ("q", "rq"))
+
+
+def _meant(access: Access, sought: Sought | None, name: str, key_name: str) -> dict[str, str]:
+    if sought is None:
+        return {}
+    if isinstance(sought, ByName):
+        return {name: sought.text}
+    if isinstance(sought, Nothing):
+        return {key_name: _NO_KEY}
+    if not sought.last4:
+        return {key_name: sought.start}
+    found = Key.objects.of(access.project).sought(sought).first()
+    return {key_name: found.key_id if found else _NO_KEY}
+
+
+def _sought(keys: KeyQuerySet, term: str | None, key_id: str | None) -> KeyQuerySet:
+    if key_id:
+        return keys.sought(Nothing() if key_id == _NO_KEY else ByKey(key_id))
+    return keys.sought(ByName(term)) if term else keys
+
+
+def _text(value: Any) -> str:
+    return "1" if value is True else str(value)

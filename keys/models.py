@@ -1,0 +1,204 @@
+"""Keys, what is known of their use, and the nonces that make issuing happen once."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from keys import tokens
+from keys.kinds import (
+    EXPIRES_SOON,
+    NEVER_EXPIRES,
+    NEVER_USED,
+    NOTE_LENGTH,
+    REASON_LENGTH,
+    Environment,
+    KeyType,
+    Status,
+)
+from keys.querysets import KeyQuerySet
+from keys.scopes import Grant
+from projects.models import Project
+from projects.names import NAME_LENGTH, CodepointField
+
+
+class Key(models.Model):
+    """One API key. Written by `keys.lifecycle` alone; its secret is kept as a hash."""
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="keys")
+    key_id = CodepointField(max_length=tokens.KEY_ID_LENGTH, unique=True)
+    type = models.CharField(max_length=10, choices=KeyType.choices)
+    environment = models.CharField(max_length=4, choices=Environment.choices, default=Environment.LIVE)
+    name = models.CharField(max_length=NAME_LENGTH)
+    name_folded = CodepointField(max_length=3 * NAME_LENGTH, editable=False)
+    note = models.TextField(max_length=NOTE_LENGTH, blank=True)
+    scopes = models.TextField(blank=True)
+
+    secret_hash = models.CharField(max_length=255)
+    last4 = models.CharField(max_length=4)
+    sealed = models.BinaryField(null=True, editable=False)
+
+    created_at = models.DateTimeField(default=timezone.now)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    created_by_key = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, related_name="issued_keys"
+    )
+    created_by_label = models.CharField(max_length=254)
+    confirmed_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(default=NEVER_EXPIRES)
+    paused_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+    revoked_by_label = models.CharField(max_length=254, blank=True)
+    revoked_reason = models.CharField(max_length=REASON_LENGTH, blank=True)
+    version = models.PositiveIntegerField(default=1)
+
+    objects = KeyQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["project", "name_folded"],
+                condition=Q(revoked_at=None),
+                name="key_name_unique_while_living",
+                violation_error_message="Another key has this name.",
+            ),
+            models.UniqueConstraint(
+                fields=["project"],
+                condition=Q(type=KeyType.SYSTEM),
+                name="key_one_system_per_project",
+                violation_error_message="A project has one Automator Key.",
+            ),
+            models.CheckConstraint(
+                name="key_system_is_protected",
+                condition=~Q(type=KeyType.SYSTEM)
+                | Q(revoked_at=None, paused_at=None, expires_at=NEVER_EXPIRES),
+                violation_error_message="The Automator Key can't be revoked, paused or expired.",
+            ),
+            models.CheckConstraint(
+                name="key_expires_after_creation",
+                condition=Q(expires_at__gt=F("created_at")),
+                violation_error_message="A key expires after it was created.",
+            ),
+            models.CheckConstraint(name="key_type_known", condition=Q(type__in=KeyType.values)),
+            models.CheckConstraint(
+                name="key_environment_known", condition=Q(environment__in=Environment.values)
+            ),
+            models.CheckConstraint(
+                name="key_picks_scopes_where_it_must",
+                condition=Q(Q(type=KeyType.RESTRICTED), ~Q(scopes=""))
+                | Q(~Q(type=KeyType.RESTRICTED), scopes=""),
+                violation_error_message="Pick at least one scope.",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["project", "created_at", "id"], name="key_by_creation"),
+            models.Index(fields=["project", "name_folded", "id"], name="key_by_name"),
+            models.Index(fields=["project", "expires_at", "id"], name="key_by_expiry"),
+            models.Index(
+                fields=["project", "revoked_at", "id"],
+                condition=Q(revoked_at__isnull=False),
+                name="key_by_revocation",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.preview})"
+
+    @property
+    def preview(self) -> str:
+        return tokens.preview(self.environment, self.key_id, self.last4)
+
+    @property
+    def grant(self) -> Grant:
+        return Grant.of(self.type, self.scopes)
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether this is the project's Automator Key, which only *renew* may touch."""
+        return self.type == KeyType.SYSTEM
+
+    @property
+    def never_expires(self) -> bool:
+        return self.expires_at == NEVER_EXPIRES
+
+    @property
+    def seal_place(self) -> Sequence[str]:
+        """Where a sealed copy of this key's token belongs; it opens nowhere else."""
+        return ("keys_key", "sealed", str(self.project_id), self.key_id)
+
+    def is_revoked(self, at: datetime) -> bool:
+        return self.revoked_at is not None and self.revoked_at <= at
+
+    def is_expired(self, at: datetime) -> bool:
+        return self.expires_at <= at
+
+    def is_living(self, at: datetime) -> bool:
+        """Whether the key may pass at `at`; `KeyQuerySet.living` says the same in SQL."""
+        return not self.is_revoked(at) and not self.is_expired(at) and self.paused_at is None
+
+    def is_unconfirmed(self) -> bool:
+        """Whether nobody has said that they stored the secret, and nobody has used it."""
+        used = self.activity.last_used_at != NEVER_USED
+        return self.confirmed_at is None and not used and not self.is_protected
+
+    def status(self, at: datetime) -> Status:
+        """Return the state that matters most at `at`."""
+        if self.is_revoked(at):
+            return Status.REVOKED
+        if self.is_expired(at):
+            return Status.EXPIRED
+        if self.revoked_at is not None:
+            return Status.ROTATING
+        if self.paused_at is not None:
+            return Status.PAUSED
+        if self.is_unconfirmed():
+            return Status.UNCONFIRMED
+        soon = self.expires_at - at <= EXPIRES_SOON
+        return Status.EXPIRES_SOON if soon else Status.ACTIVE
+
+
+class KeyActivity(models.Model):
+    """When a key was last used, and by whom: a row of its own, so that noting a use never writes Key.
+
+    `project` is copied from the key, for the index that sorts a project's keys by their last use.
+    """
+
+    key = models.OneToOneField(Key, on_delete=models.CASCADE, primary_key=True, related_name="activity")
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="+")
+    last_used_at = models.DateTimeField(default=NEVER_USED)
+    last_used_address = models.CharField(max_length=45, blank=True)
+    last_used_client = models.CharField(max_length=60, blank=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["project", "last_used_at", "key"], name="activity_by_last_use"),
+        ]
+
+    def __str__(self) -> str:
+        return f"use of key {self.key_id}"
+
+
+class IssueNonce(models.Model):
+    """A spent nonce: the request that carried it made `key`, and never makes another.
+
+    Kept as a digest: an `Idempotency-Key` is whatever a client sent.
+    """
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    digest = models.CharField(max_length=64)
+    key = models.ForeignKey(Key, on_delete=models.CASCADE, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["project", "digest"], name="nonce_spent_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"nonce of key {self.key_id}"

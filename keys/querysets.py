@@ -1,0 +1,109 @@
+"""Sets of keys. Each rule here is the one of `keys.models`, in SQL."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from django.db import models
+from django.db.models import Q
+
+from keys.kinds import EXPIRES_SOON, NEVER_USED, KeyType
+from keys.search import ByKey, ByName, Sought
+from projects.names import fold
+from projects.querysets import Order
+
+if TYPE_CHECKING:
+    from keys.models import Key  # noqa: F401, in a base class's brackets
+    from projects.models import Project, User
+
+SORTS: Final = {
+    "created": Order("created_at", descending=False),
+    "-created": Order("created_at"),
+    "name": Order("name_folded", descending=False),
+    "-name": Order("name_folded"),
+    "used": Order("activity__last_used_at", descending=False),
+    "-used": Order("activity__last_used_at"),
+    "expires": Order("expires_at", descending=False),
+    "-expires": Order("expires_at"),
+}
+NEWEST_FIRST: Final = "-created"
+LAST_REVOKED_FIRST: Final = Order("revoked_at")
+UNUSED_FOR: Final = timedelta(days=90)
+
+
+# The names of the status filter.
+STATUSES: Final = {
+    "active": "Active",
+    "unconfirmed": "Not confirmed",
+    "soon": "Expires soon",
+    "paused": "Paused",
+    "expired": "Expired",
+}
+
+
+class KeyQuerySet(models.QuerySet["Key"]):
+    """Reads of keys; the verbs in `keys.lifecycle` are the only writer."""
+
+    def of(self, project: "Project") -> "KeyQuerySet":
+        """The project's keys, with what is known of their use."""
+        return self.filter(project=project).select_related("activity")
+
+    def living(self, at: datetime) -> "KeyQuerySet":
+        """Keys that may pass at `at`: not revoked, not expired, not paused."""
+        return self.listed(at).filter(expires_at__gt=at, paused_at=None)
+
+    def listed(self, at: datetime) -> "KeyQuerySet":
+        """Keys of the first table: all that haven't been revoked by `at`, expired ones too."""
+        return self.filter(Q(revoked_at=None) | Q(revoked_at__gt=at))
+
+    def revoked(self, at: datetime) -> "KeyQuerySet":
+        """Keys of the second table."""
+        return self.filter(revoked_at__lte=at)
+
+    def sought(self, sought: Sought) -> "KeyQuerySet":
+        """Keys that a search means: by a part of the name, or by the key itself."""
+        if isinstance(sought, ByName):
+            # Twelve letters and digits may be a word, or the key id that the copy icon gives.
+            named = Q(name_folded__contains=fold(sought.text))
+            return self.filter(named | Q(key_id=sought.text))
+        if isinstance(sought, ByKey):
+            found = self.filter(key_id__gte=sought.start, key_id__lt=sought.end)
+            return found.filter(last4=sought.last4) if sought.last4 else found
+        return self.none()
+
+    def with_status(self, status: str, at: datetime) -> "KeyQuerySet":
+        """Keys whose `Key.status` at `at` is the one called `status` in the filter."""
+        return self.filter(_STATUS[status](at))
+
+    def made_by(self, user: "User") -> "KeyQuerySet":
+        return self.filter(created_by=user)
+
+    def unused_since(self, at: datetime) -> "KeyQuerySet":
+        """Keys not used in the 90 days before `at`; one that is younger can't be told yet."""
+        since = at - UNUSED_FOR
+        return self.filter(activity__last_used_at__lt=since, created_at__lt=since)
+
+
+def _active(at: datetime) -> Q:
+    return _usable(at) & ~_unconfirmed() & Q(expires_at__gt=at + EXPIRES_SOON)
+
+
+def _soon(at: datetime) -> Q:
+    return _usable(at) & ~_unconfirmed() & Q(expires_at__lte=at + EXPIRES_SOON)
+
+
+def _usable(at: datetime) -> Q:
+    return Q(revoked_at=None, paused_at=None, expires_at__gt=at)
+
+
+def _unconfirmed() -> Q:
+    return Q(confirmed_at=None, activity__last_used_at=NEVER_USED) & ~Q(type=KeyType.SYSTEM)
+
+
+_STATUS: Final[dict[str, Callable[[datetime], Q]]] = {
+    "active": _active,
+    "unconfirmed": lambda at: _usable(at) & _unconfirmed(),
+    "soon": _soon,
+    "paused": lambda at: Q(revoked_at=None, paused_at__isnull=False, expires_at__gt=at),
+    "expired": lambda at: Q(expires_at__lte=at),
+}

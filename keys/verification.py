@@ -1,0 +1,194 @@
+"""Whether a presented token is good: the only reader that decides.
+
+The row is read at every check, in autocommit, so that a key stops working with the first check that
+starts after the revocation was answered, on every process and machine. No decision is remembered.
+"""
+
+import hashlib
+import os
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import cache
+from threading import Lock
+from typing import Any, Final
+
+from django.db import connection
+
+from keys import tokens
+from keys.kinds import NEVER_EXPIRES, Environment
+from keys.models import Key
+from keys.scopes import Grant
+
+
+class Outcome(StrEnum):
+    """What a check can answer, in the order in which it is found out."""
+
+    MALFORMED = "malformed"
+    UNKNOWN = "unknown"
+    REVOKED = "revoked"
+    EXPIRED = "expired"
+    PAUSED = "paused"
+    WRONG_ENVIRONMENT = "wrong-environment"
+    SCOPE_MISSING = "scope-missing"
+    VALID = "valid"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the check read of the key. No hash, no secret."""
+
+    key_id: str
+    name: str
+    type: str
+    environment: str
+    scopes: str
+    project_id: int
+    project: str
+    project_name: str
+    created_at: datetime
+    expires_at: datetime
+
+    @property
+    def grant(self) -> Grant:
+        return Grant.of(self.type, self.scopes)
+
+    @property
+    def expires(self) -> datetime | None:
+        """The end of the key, None for one that never expires."""
+        return None if self.expires_at == NEVER_EXPIRES else self.expires_at
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The outcome of a check. `facts` are there once the secret matched and the project was right."""
+
+    outcome: Outcome
+    facts: Facts | None = None
+    missing: str = ""
+
+    @property
+    def is_valid(self) -> bool:
+        return self.outcome is Outcome.VALID
+
+
+def check(
+    presented: str,
+    *,
+    at: datetime,
+    project: str | None = None,
+    scopes: Sequence[str] = (),
+    environment: str | None = Environment.LIVE,
+) -> Verdict:
+    """Return the verdict on a presented token. At most one query, none for a malformed token.
+
+    `project` is the slug that the caller guards; a key of another one is unknown there. `scopes` must
+    all be granted. `environment` None accepts both (whoami). An unknown id and a wrong secret are
+    answered alike and cost the same.
+    """
+    token = tokens.parse(presented)
+    if token is None:
+        return Verdict(Outcome.MALFORMED)
+    row = _read(token.key_id)
+    stored_hash = row[0] if row else _decoy()
+    matched = _memo.matches(presented, token.secret, stored_hash)
+    if row is None or not matched:
+        return Verdict(Outcome.UNKNOWN)
+    _, revoked_at, paused_at, *rest = row
+    facts = Facts(*rest)
+    if token.environment != facts.environment or project not in (None, facts.project):
+        return Verdict(Outcome.UNKNOWN)
+    if revoked_at is not None and revoked_at <= at:
+        return Verdict(Outcome.REVOKED, facts)
+    if facts.expires_at <= at:
+        return Verdict(Outcome.EXPIRED, facts)
+    if paused_at is not None:
+        return Verdict(Outcome.PAUSED, facts)
+    if environment not in (None, facts.environment):
+        return Verdict(Outcome.WRONG_ENVIRONMENT, facts)
+    grant = facts.grant
+    for scope in scopes:
+        if not grant.allows(scope):
+            return Verdict(Outcome.SCOPE_MISSING, facts, missing=scope)
+    return Verdict(Outcome.VALID, facts)
+
+
+def proves(key: Key, presented: str) -> bool:
+    """Say whether `presented` is this key's token, whatever state the key is in. No query."""
+    token = tokens.parse(presented)
+    return (
+        token is not None
+        and (token.key_id, token.environment) == (key.key_id, key.environment)
+        and tokens.verify_secret(key.secret_hash, token.secret)
+    )
+
+
+_COLUMNS: Final = (
+    "secret_hash", "revoked_at", "paused_at",
+    "key_id", "name", "type", "environment", "scopes",
+    "project_id", "project__slug", "project__name", "created_at", "expires_at",
+)  # fmt: skip
+
+
+@cache
+def _statement(vendor: str) -> str:
+    """Return the one SELECT of the check, compiled from the queryset so that it can't drift from it."""
+    query = Key.objects.filter(key_id="placeholder", project__deleted_at=None)
+    compiled, parameters = query.values_list(*_COLUMNS).query.sql_with_params()
+    if parameters != ("placeholder",):
+        raise RuntimeError(f"The check's SELECT has other parameters than the key id: {parameters}")
+    return compiled
+
+
+def _read(key_id: str) -> Sequence[Any] | None:
+    """Return the key's columns, or None. An ORM `.get()` costs ten times this SELECT."""
+    with connection.cursor() as cursor:
+        cursor.execute(_statement(connection.vendor), [key_id])
+        rows = cursor.fetchall()
+    if not rows:
+        return None
+    return [_aware(value) for value in rows[0]] if connection.vendor == "sqlite" else rows[0]
+
+
+def _aware(value: Any) -> Any:
+    """Return a time of SQLite's, which Django stores in UTC without saying so, as an aware one."""
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
+
+
+class _Memo:
+    """Remembers that a token text matched a stored hash, so that Argon2 runs once per process.
+
+    It never remembers a decision: the row is read at every check. What it keeps is a BLAKE2b digest
+    under a random key of this process, never the token. Bounded, least recently used first.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._key = os.urandom(32)
+        self._seen: OrderedDict[bytes, None] = OrderedDict()
+        self._lock = Lock()
+
+    def matches(self, text: str, secret: str, stored_hash: str) -> bool:
+        digest = hashlib.blake2b(f"{text}\0{stored_hash}".encode(), key=self._key, digest_size=16).digest()
+        with self._lock:
+            if digest in self._seen:
+                self._seen.move_to_end(digest)
+                return True
+        if not tokens.verify_secret(stored_hash, secret):
+            return False
+        with self._lock:
+            self._seen[digest] = None
+            if len(self._seen) > self._size:
+                self._seen.popitem(last=False)
+        return True
+
+
+_memo: Final = _Memo(size=10_000)
+
+
+@cache
+def _decoy() -> str:
+    """Return a hash that nothing matches: an unknown id must take as long as a wrong secret."""
+    return tokens.hash_secret("no key has this secret")

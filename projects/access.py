@@ -1,0 +1,55 @@
+"""The only door to a project: who may come in, and as what."""
+
+from dataclasses import dataclass
+
+from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest
+
+from projects.audit import Actor
+from projects.models import Membership, Project, Role, User
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A person inside a project, with the role that they have there."""
+
+    user: User
+    project: Project
+    role: Role
+
+    def at_least(self, role: Role) -> bool:
+        return self.role >= role
+
+    def actor(self, request: HttpRequest) -> Actor:
+        """The person as the audit log names them, with the address that they come from."""
+        return Actor.person(self.user, self.role, getattr(request, "client_address", None))
+
+
+class TooLow(PermissionDenied):
+    """A member whose role doesn't reach; the 403 page names the project."""
+
+    def __init__(self, project: Project) -> None:
+        super().__init__(f"You can't do that in {project.name}.")
+        self.project = project
+
+
+def project_for(user: User | AnonymousUser, slug: str, *, at_least: Role = Role.VIEWER) -> Access:
+    """Return the person's access to the project. One query.
+
+    Raises Http404 for whoever isn't a member (to them the project does not exist, and neither does
+    one that was deleted), TooLow for a member below `at_least`.
+    """
+    if not isinstance(user, User):
+        raise Http404
+    member = (
+        Membership.objects.select_related("project", "user")
+        .filter(user_id=user.pk, project__slug=slug, project__deleted_at=None)
+        .first()
+    )
+    if member is None:
+        raise Http404
+    access = Access(member.user, member.project, Role(member.role))
+    if not access.at_least(at_least):
+        raise TooLow(access.project)
+    return access

@@ -1,0 +1,49 @@
+"""The forms of the account pages: django-allauth's, with Keyrack's words."""
+
+from typing import Any
+
+from allauth.account import forms as allauth
+from django import forms
+
+
+class SignInForm(allauth.LoginForm):  # type: ignore[misc]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _word(self, "login", "Email address", "Enter your email address.")
+        _word(self, "password", "Password", "Enter your password.")
+        # What allauth offers is for the address of a contact; this one is the name of the account.
+        self.fields["login"].widget.attrs["autocomplete"] = "username"
+
+
+class ChangePasswordForm(allauth.ChangePasswordForm):  # type: ignore[misc]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _word(self, "oldpassword", "Current password", "Enter your current password.")
+        _word_new_password(self)
+
+
+class NewPasswordForm(allauth.ResetPasswordKeyForm):  # type: ignore[misc]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _word_new_password(self)
+
+
+class ConfirmPasswordForm(allauth.ReauthenticateForm):  # type: ignore[misc]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _word(self, "password", "Password", "Enter your password.")
+
+
+def _word_new_password(form: forms.Form) -> None:
+    hint = "10 characters or more, and none that everybody uses."
+    _word(form, "password1", "New password", "Enter a new password.", hint)
+    _word(form, "password2", "New password again", "Enter the new password again.")
+
+
+def _word(form: forms.Form, name: str, label: str, missing: str, hint: str = "") -> None:
+    field = form.fields[name]
+    field.label, field.help_text = label, hint
+    field.error_messages["required"] = missing
+    # A placeholder is gone as soon as somebody types: the label stays.
+    field.widget.attrs.pop("placeholder", None)
+    field.widget.attrs["class"] = "input"

@@ -1,0 +1,234 @@
+"""People, projects, who belongs to which, the scope catalogue and the audit log."""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar, Final, NoReturn
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.core.validators import RegexValidator
+from django.db import models, transaction
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+from projects.names import NAME_LENGTH, CodepointField, clean_name
+
+
+class Role(models.IntegerChoices):
+    """What a member may do; a higher number may all that a lower one may."""
+
+    VIEWER = 10, "Viewer"
+    OPERATOR = 20, "Operator"
+    ADMIN = 30, "Admin"
+    OWNER = 40, "Owner"
+
+
+class UserManager(BaseUserManager["User"]):
+    """Makes accounts; an e-mail address is kept in lower case, as django-allauth compares it."""
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        user = self.model(email=email.strip().lower(), **fields)
+        user.set_password(password)
+        user.full_clean(exclude=["password"])
+        user.save()
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email=(username or "").lower())
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person. The e-mail address is the account's name; there is no other."""
+
+    email = models.EmailField("email address", unique=True)
+    name = models.CharField(max_length=NAME_LENGTH, blank=True)
+    is_staff = models.BooleanField("staff", default=False)
+    is_active = models.BooleanField("active", default=True)
+    must_change_password = models.BooleanField(default=False)
+    date_joined = models.DateTimeField(default=timezone.now)
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    objects = UserManager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                Lower("email"),
+                name="user_email_folded_unique",
+                violation_error_message="Another account has this e-mail address.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.label
+
+    @property
+    def label(self) -> str:
+        """The person's name, or the e-mail address of somebody who has given none."""
+        return self.name or self.email
+
+    def clean(self) -> None:
+        super().clean()
+        self.email = self.email.lower()
+        if self.name:
+            self.name = clean_name(self.name)
+
+
+class ProjectQuerySet(models.QuerySet["Project"]):
+    def existing(self) -> "ProjectQuerySet":
+        """Projects that haven't been deleted."""
+        return self.filter(deleted_at=None)
+
+    def of(self, user: User) -> "ProjectQuerySet":
+        """The projects that `user` is a member of, by name."""
+        return self.existing().filter(memberships__user=user).order_by("name", "pk")
+
+    def bulk_create(self, objs: Iterable["Project"], *args: Any, **kwargs: Any) -> NoReturn:
+        """Refused: it sends no signal, and a project without its Automator Key must not exist."""
+        raise TypeError("Create projects one by one: each needs its Automator Key.")
+
+
+class Project(models.Model):
+    """What keys belong to. Its row stays for ever, so that its slug is never used again."""
+
+    name = models.CharField(max_length=NAME_LENGTH)
+    slug = models.CharField(
+        max_length=50,
+        unique=True,
+        validators=[RegexValidator(r"^[a-z0-9][a-z0-9-]*\Z", "Use small letters, digits and hyphens.")],
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    recoverable_keys = models.BooleanField(default=False)
+
+    objects = ProjectQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.name
+
+    def save(self, *args: Any, actor: Any = None, **kwargs: Any) -> None:
+        """Save in one transaction with what a new project needs (`projects.lifecycle.found`).
+
+        `post_save` alone runs outside any transaction: the catalogue and the Automator Key are made
+        with the project or not at all, whoever makes it. `actor` is who the audit log names.
+        """
+        from projects.lifecycle import found
+
+        new = self._state.adding
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+            if new:
+                found(self, actor)
+
+    def catalogue(self) -> list["Resource"]:
+        """The resources of this project in the order in which they were added. One query."""
+        return list(self.resources.all())
+
+
+FIRST_CATALOGUE: Final[dict[str, list[str]]] = {
+    "sources": ["read", "write", "delete"],
+    "agents": ["read", "write", "delete", "run"],
+    "workflows": ["read", "write", "delete"],
+    "chat": ["read", "send"],
+    "settings": ["read", "write"],
+    "keys": ["read", "write"],
+    "providers": ["use"],
+    "gateway": ["use"],
+}
+
+
+class Membership(models.Model):
+    """One person's role in one project."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    role = models.PositiveSmallIntegerField(choices=Role.choices)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["project", "user"],
+                name="membership_once",
+                violation_error_message="This person is a member already.",
+            ),
+            models.CheckConstraint(name="membership_role_known", condition=models.Q(role__in=Role.values)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.project}"
+
+
+class Resource(models.Model):
+    """One resource of a project's scope catalogue, with the actions that keys can be granted."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="resources")
+    name = models.CharField(max_length=40)
+    label = models.CharField(max_length=60)
+    actions = models.JSONField(default=list)
+
+    class Meta:
+        ordering: ClassVar = ["pk"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["project", "name"], name="resource_name_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return self.label
+
+    def scopes(self) -> list[str]:
+        """The scopes of this resource, as `resource:action`."""
+        return [f"{self.name}:{action}" for action in self.actions]
+
+
+SITE_LOG: Final = 0
+
+
+class AuditChain(models.Model):
+    """The head of one project's log, or of the site's (project id 0): its last number and MAC.
+
+    Whoever writes an event locks this row first: that makes the numbers gapless, and it is the first
+    lock everywhere.
+    """
+
+    project_id = models.BigIntegerField(primary_key=True)
+    number = models.BigIntegerField(default=0)
+    mac = models.CharField(max_length=64, blank=True)
+
+    def __str__(self) -> str:
+        return f"log {self.project_id} at {self.number}"
+
+
+class AuditEvent(models.Model):
+    """One thing that happened. Append-only: triggers refuse any change.
+
+    It holds plain ids and labels, no foreign keys: it outlives what it speaks of.
+    """
+
+    project_id = models.BigIntegerField()
+    number = models.BigIntegerField()
+    at = models.DateTimeField()
+    actor_kind = models.CharField(max_length=10)
+    actor_id = models.CharField(max_length=40, blank=True)
+    actor_label = models.CharField(max_length=254, blank=True)
+    verb = models.CharField(max_length=40)
+    object_kind = models.CharField(max_length=20, blank=True)
+    object_id = CodepointField(max_length=64, blank=True)
+    object_label = models.CharField(max_length=254, blank=True)
+    changes = models.JSONField(default=dict)
+    address = models.CharField(max_length=45, blank=True)
+    mac = models.CharField(max_length=64)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["project_id", "number"], name="audit_number_unique"),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["project_id", "object_kind", "object_id", "number"], name="audit_object"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.project_id}/{self.number} {self.verb}"

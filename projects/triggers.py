@@ -1,0 +1,206 @@
+"""Every trigger of every table, for both databases.
+
+What must stay true whoever writes (the admin, a bulk call of the ORM, a person with a SQL prompt) and
+that a constraint can't say is said here. SQLite drops a table's triggers when a migration rebuilds the
+table, so all of them are installed anew after each migrate, from this one place.
+
+Tables are named in text: this module knows the schema, not the code of `keys`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Refuses an operation on a row of `table` with `message`, always or `when` a condition holds.
+
+    The condition is SQL that both databases read, over `OLD` and `NEW`.
+    """
+
+    name: str
+    table: str
+    operation: Literal["UPDATE", "DELETE"]
+    message: str
+    when: str = ""
+
+
+APPEND_ONLY: Final = "The audit log is append-only."
+
+GUARDS: Final = (
+    Guard("keyrack_audit_no_update", "projects_auditevent", "UPDATE", APPEND_ONLY),
+    Guard("keyrack_audit_no_delete", "projects_auditevent", "DELETE", APPEND_ONLY),
+    Guard("keyrack_chain_no_delete", "projects_auditchain", "DELETE", APPEND_ONLY),
+    Guard(
+        "keyrack_chain_forward", "projects_auditchain", "UPDATE",
+        "The head of the audit log moves one event at a time.",
+        "NEW.project_id <> OLD.project_id OR NEW.number <> OLD.number + 1",
+    ),
+    Guard(
+        "keyrack_project_no_delete", "projects_project", "DELETE",
+        "A project's row stays, so that its slug is never used again.",
+    ),
+    Guard(
+        "keyrack_project_slug", "projects_project", "UPDATE",
+        "A project keeps its slug.", "NEW.slug <> OLD.slug",
+    ),
+    Guard(
+        "keyrack_project_stays_deleted", "projects_project", "UPDATE",
+        "A deleted project stays deleted.",
+        "OLD.deleted_at IS NOT NULL AND (NEW.deleted_at IS NULL OR NEW.deleted_at > OLD.deleted_at)",
+    ),
+    Guard(
+        "keyrack_key_stays_revoked", "keys_key", "UPDATE",
+        "A revoked key never comes back.",
+        "OLD.revoked_at IS NOT NULL AND (NEW.revoked_at IS NULL OR NEW.revoked_at > OLD.revoked_at"
+        " OR NEW.secret_hash <> OLD.secret_hash)",
+    ),
+    Guard(
+        "keyrack_key_identity", "keys_key", "UPDATE",
+        "A key keeps its id, project, type, environment and creation time.",
+        "NEW.key_id <> OLD.key_id OR NEW.project_id <> OLD.project_id OR NEW.type <> OLD.type"
+        " OR NEW.environment <> OLD.environment OR NEW.created_at <> OLD.created_at",
+    ),
+    Guard(
+        "keyrack_key_no_delete", "keys_key", "DELETE",
+        "A key's row stays as long as its project.",
+        "(SELECT deleted_at FROM projects_project WHERE id = OLD.project_id) IS NULL",
+    ),
+)  # fmt: skip
+
+_GUARDED_TABLES: Final = tuple(dict.fromkeys(guard.table for guard in GUARDS))
+
+
+def install(connection: BaseDatabaseWrapper) -> None:
+    """Install every trigger whose table exists. Idempotent."""
+    _run(connection, _CREATE[connection.vendor])
+
+
+def remove(connection: BaseDatabaseWrapper) -> None:
+    """Take every trigger off."""
+    _run(connection, _DROP[connection.vendor])
+
+
+def installed(connection: BaseDatabaseWrapper) -> set[str]:
+    """Return the names of Keyrack's triggers that stand in the database. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LIST[connection.vendor])
+        return {name for (name,) in cursor.fetchall()}
+
+
+def expected(connection: BaseDatabaseWrapper) -> set[str]:
+    """Return the names of the triggers that should stand in this kind of database."""
+    names = {guard.name for guard in GUARDS}
+    if connection.vendor == "postgresql":
+        names |= {_truncate_name(table) for table in _GUARDED_TABLES}
+    return names
+
+
+@contextmanager
+def lifted(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Take every trigger off and put them back: for emptying a test database, nothing else."""
+    remove(connection)
+    try:
+        yield
+    finally:
+        install(connection)
+
+
+def install_after_migrate(*, using: str, **_: Any) -> None:
+    """Receiver of `post_migrate`, which is sent when every migration of the run is done."""
+    install(connections[using])
+
+
+def _run(connection: BaseDatabaseWrapper, statements: "_Statements") -> None:
+    tables = set(connection.introspection.table_names())
+    with connection.cursor() as cursor:
+        for guard in GUARDS:
+            if guard.table in tables:
+                for sql in statements.guard(guard):
+                    cursor.execute(sql)
+        for table in _GUARDED_TABLES:
+            if table in tables:
+                for sql in statements.table(table):
+                    cursor.execute(sql)
+
+
+class _Statements:
+    """What one kind of database needs for a guard, and for a table as a whole."""
+
+    def guard(self, guard: Guard) -> list[str]:
+        raise NotImplementedError
+
+    def table(self, table: str) -> list[str]:
+        return []
+
+
+class _SqliteDrop(_Statements):
+    def guard(self, guard: Guard) -> list[str]:
+        return [f"DROP TRIGGER IF EXISTS {guard.name}"]
+
+
+class _SqliteCreate(_Statements):
+    def guard(self, guard: Guard) -> list[str]:
+        when = f"WHEN {guard.when}" if guard.when else ""
+        return [
+            *_SqliteDrop().guard(guard),
+            f"CREATE TRIGGER {guard.name} BEFORE {guard.operation} ON {guard.table} "
+            f"FOR EACH ROW {when} BEGIN SELECT RAISE(ABORT, '{_quoted(guard.message)}'); END",
+        ]
+
+
+class _PostgresDrop(_Statements):
+    def guard(self, guard: Guard) -> list[str]:
+        return [f"DROP TRIGGER IF EXISTS {guard.name} ON {guard.table}"]
+
+    def table(self, table: str) -> list[str]:
+        return [f"DROP TRIGGER IF EXISTS {_truncate_name(table)} ON {table}"]
+
+
+class _PostgresCreate(_Statements):
+    def guard(self, guard: Guard) -> list[str]:
+        row = "OLD" if guard.operation == "DELETE" else "NEW"
+        return [
+            _postgres_function(guard.name, guard.message, guard.when or "TRUE", row),
+            *_PostgresDrop().guard(guard),
+            f"CREATE TRIGGER {guard.name} BEFORE {guard.operation} ON {guard.table} "
+            f"FOR EACH ROW EXECUTE FUNCTION {guard.name}()",
+        ]
+
+    def table(self, table: str) -> list[str]:
+        name = _truncate_name(table)
+        return [
+            _postgres_function(name, f"{table} can't be emptied.", "TRUE", "NULL"),
+            *_PostgresDrop().table(table),
+            f"CREATE TRIGGER {name} BEFORE TRUNCATE ON {table} EXECUTE FUNCTION {name}()",
+        ]
+
+
+def _postgres_function(name: str, message: str, when: str, row: str) -> str:
+    # 23514 is check_violation: Django raises IntegrityError for it, as it does on SQLite.
+    return (
+        f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $guard$ BEGIN "
+        f"IF {when} THEN RAISE EXCEPTION '{_quoted(message)}' USING ERRCODE = '23514'; END IF; "
+        f"RETURN {row}; END $guard$"
+    )
+
+
+def _truncate_name(table: str) -> str:
+    return f"keyrack_{table}_no_truncate"
+
+
+def _quoted(message: str) -> str:
+    return message.replace("'", "''")
+
+
+_CREATE: Final = {"sqlite": _SqliteCreate(), "postgresql": _PostgresCreate()}
+_DROP: Final = {"sqlite": _SqliteDrop(), "postgresql": _PostgresDrop()}
+_LIST: Final = {
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'keyrack%'",
+    "postgresql": "SELECT DISTINCT tgname FROM pg_trigger WHERE tgname LIKE 'keyrack%'",
+}

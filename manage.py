@@ -5,7 +5,7 @@ import os
 import sys
 
 if sys.version_info < (3, 11):  # noqa: UP036 -- it is what an older Python gets to read
-    sys.exit("Keyrack needs Python 3.11 or newer, and this is %d.%d." % sys.version_info[:2])
+    sys.exit("Keyrack needs Python 3.11 or newer, and this is {}.{}.".format(*sys.version_info))
 
 
 def main() -> None:

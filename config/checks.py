@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connection
 
 from config.env import Env
@@ -51,7 +52,7 @@ def _production_mistakes(env: Env) -> Iterator[CheckMessage]:
             id="keyrack.E004",
         )
     if not env.text("REDIS_URL"):
-        yield Warning(
+        yield checks.Warning(
             "The database is PostgreSQL, but REDIS_URL isn't set.",
             hint="Each process counts failed sign-ins for itself, so the throttle lets more through.",
             id="keyrack.W001",

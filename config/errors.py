@@ -45,9 +45,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return HttpResponse(page, status=HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
-def _answer(
-    request: HttpRequest, status: HTTPStatus, template: str, *, reason: str = ""
-) -> HttpResponse:
+def _answer(request: HttpRequest, status: HTTPStatus, template: str, *, reason: str = "") -> HttpResponse:
     if request.path.startswith(_API):
         return _problem(status, reason)
     return render(request, template, {"reason": reason}, status=status)

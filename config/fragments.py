@@ -7,13 +7,17 @@ with the same context. `Vary: HX-Request` stands wherever the two differ.
 import json
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from django.contrib import messages
 from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
+from django_htmx.http import HttpResponseClientRedirect
+
+from config.redaction import holds_token
 
 
 def is_fragment(request: HttpRequest) -> bool:
@@ -69,6 +73,33 @@ def current_query(request: HttpRequest, path: str) -> str:
     return url.query if url.path == path else ""
 
 
+def asked_from_elsewhere(request: HttpRequest, path: str) -> bool:
+    """Say whether htmx asks from another page than `path`, one without the places of its fragments."""
+    asked_from = urlsplit(request.headers.get("HX-Current-URL", "")).path
+    return asked_from not in ("", path)
+
+
+def go_to(request: HttpRequest, url: str, message: str = "") -> HttpResponse:
+    """Have htmx leave for a whole page, which shows the message; an open dialog closes before."""
+    if message:
+        messages.success(request, message)
+    response: HttpResponse = HttpResponseClientRedirect(url)
+    response["HX-Trigger"] = json.dumps({"keyrack:close": {}})
+    return response
+
+
+def _way_back(request: HttpRequest) -> str:
+    """Return the address to come back to after the sign-in.
+
+    It enters the address of the sign-in page, which is no place for a pasted key; and what was posted
+    can't be asked for by GET.
+    """
+    address = request.get_full_path()
+    if request.method not in ("GET", "HEAD") or holds_token(unquote(address)):
+        return "/"
+    return address
+
+
 class SignedInMiddleware(LoginRequiredMiddleware):
     """Every view needs a person signed in, unless it is marked `login_not_required`.
 
@@ -79,7 +110,7 @@ class SignedInMiddleware(LoginRequiredMiddleware):
         self, request: HttpRequest, view_func: Callable[..., Any]
     ) -> HttpResponse:
         if not is_fragment(request):
-            return super().handle_no_permission(request, view_func)
+            return redirect_to_login(_way_back(request))
         response = render(request, "partials/signed_out.html", status=401)
         patch_vary_headers(response, ["HX-Request"])
         return into(response, "#dialog-notice")

@@ -12,6 +12,8 @@ from config.redaction import redact
 # The id of the request that this thread is answering; empty outside of one.
 request_id: Final[ContextVar[str]] = ContextVar("request_id", default="")
 
+_STANDARD: Final = (*logging.makeLogRecord({}).__dict__, "message", "asctime", "color_message")
+
 # A password link is as good as a password until it is used, and it stands in the path.
 _PASSWORD_LINK: Final = re.compile(r"(/password/reset/key/[0-9A-Za-z]+-)(?!set-password/)[\w-]+")
 
@@ -37,11 +39,10 @@ class JsonLines(JsonFormatter):
         self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
     ) -> None:
         super().add_fields(log_data, record, message_dict)
-        if current := request_id.get():
+        # Django writes some lines when the answer is on its way, with the request beside them.
+        current = request_id.get() or getattr(getattr(record, "request", None), "id", "")
+        if current:
             log_data["request_id"] = current
 
     def format(self, record: logging.LogRecord) -> str:
         return clean(super().format(record))
-
-
-_STANDARD: Final = tuple(logging.makeLogRecord({}).__dict__) + ("message", "asctime", "color_message")

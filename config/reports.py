@@ -1,11 +1,12 @@
 """What an error report may show: Django's page and e-mail, without tokens and other secrets."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import ItemsView
 from types import FrameType
 from typing import Any, Final
 
 from django.http import HttpRequest, QueryDict
+from django.utils.safestring import SafeString, mark_safe
 from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 
 from config.logs import clean
@@ -20,9 +21,9 @@ class ReportFilter(SafeExceptionReporterFilter):
 
     def get_traceback_frame_variables(
         self, request: HttpRequest | None, tb_frame: FrameType
-    ) -> Iterable[tuple[str, Any]]:
+    ) -> ItemsView[str, Any]:
         variables = super().get_traceback_frame_variables(request, tb_frame)
-        return [(name, self._shown(name, value)) for name, value in variables]
+        return {name: self._shown(name, value) for name, value in variables}.items()
 
     def get_post_parameters(self, request: HttpRequest | None) -> dict[str, Any]:
         fields: Any = super().get_post_parameters(request)
@@ -42,8 +43,8 @@ class ReportFilter(SafeExceptionReporterFilter):
 class Reporter(ExceptionReporter):
     """Redacts the finished report: the frames, the message, the query string, wherever a token is."""
 
-    def get_traceback_html(self) -> str:
-        return clean(super().get_traceback_html())
+    def get_traceback_html(self) -> SafeString:
+        return mark_safe(clean(super().get_traceback_html()))  # noqa: S308 -- still what Django escaped
 
-    def get_traceback_text(self) -> str:
-        return clean(super().get_traceback_text())
+    def get_traceback_text(self) -> SafeString:
+        return mark_safe(clean(super().get_traceback_text()))  # noqa: S308 -- plain text

@@ -23,9 +23,7 @@ env: Final = Env(os.environ)
 KEYRACK_DATA: Final = Path(env.text("KEYRACK_DATA") or BASE_DIR / "var").absolute()
 KEYRACK_PORT: Final = env.read("PORT", parse.port, 8000)
 KEYRACK_URL: Final = env.read("KEYRACK_URL", parse.base_url, f"http://127.0.0.1:{KEYRACK_PORT}")
-KEYRACK_TRUSTED_PROXIES: Final = env.read(
-    "KEYRACK_TRUSTED_PROXIES", TrustedProxies.parse, TrustedProxies()
-)
+KEYRACK_TRUSTED_PROXIES: Final = env.read("KEYRACK_TRUSTED_PROXIES", TrustedProxies.parse, TrustedProxies())
 DEBUG = env.read("KEYRACK_DEBUG", parse.flag, False)
 
 _PUBLIC: Final = urlsplit(KEYRACK_URL)
@@ -33,9 +31,11 @@ _TLS: Final = _PUBLIC.scheme == "https"
 _LOOPBACK: Final = ["127.0.0.1", "localhost", "[::1]"]
 _PUBLIC_HOST: Final = f"[{_PUBLIC.hostname}]" if ":" in (_PUBLIC.hostname or "") else _PUBLIC.hostname
 
+_MORE_HOSTS: list[str] = env.read("KEYRACK_HOSTS", parse.hosts, [])
+
 ALLOWED_HOSTS = [
     *(_LOOPBACK if _PUBLIC_HOST in _LOOPBACK else [str(_PUBLIC_HOST)]),
-    *env.read("KEYRACK_HOSTS", parse.hosts, []),
+    *_MORE_HOSTS,
 ]
 
 # Secrets: from the environment, else from files that the first start makes in the data folder
@@ -48,9 +48,10 @@ def _new_key() -> str:
 SECRET_KEY = env.text("KEYRACK_SECRET_KEY") or keyfiles.secret(
     KEYRACK_DATA, "secret.key", lambda: secrets.token_urlsafe(64)
 )
-KEYRACK_SEALING_KEYS: Final = env.read(
-    "KEYRACK_SEALING_KEYS", parse.byte_keys, ()
-) or parse.byte_keys(keyfiles.secret(KEYRACK_DATA, "sealing.keys", _new_key))
+_SEALING_KEYS: tuple[bytes, ...] = env.read("KEYRACK_SEALING_KEYS", parse.byte_keys, ())
+KEYRACK_SEALING_KEYS: Final = _SEALING_KEYS or parse.byte_keys(
+    keyfiles.secret(KEYRACK_DATA, "sealing.keys", _new_key)
+)
 KEYRACK_AUDIT_KEY: Final = env.read("KEYRACK_AUDIT_KEY", parse.byte_key, b"") or parse.byte_key(
     keyfiles.secret(KEYRACK_DATA, "audit.key", _new_key)
 )
@@ -125,7 +126,7 @@ DATETIME_FORMAT = "j M Y, H:i"
 
 # The database: SQLite in the data folder, or PostgreSQL
 
-_SQLITE: Final = {
+_SQLITE: Final[dict[str, Any]] = {
     "ENGINE": "django.db.backends.sqlite3",
     "NAME": KEYRACK_DATA / "keyrack.sqlite3",
     # A test database in memory fails under threads ("table is locked").
@@ -138,9 +139,7 @@ _SQLITE: Final = {
         # synchronous=FULL: in WAL mode NORMAL may lose the last commits in a power cut, and a
         # revocation that was answered must survive one. recursive_triggers: INSERT OR REPLACE would
         # otherwise delete a row without its DELETE trigger being asked.
-        "init_command": (
-            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA recursive_triggers=ON;"
-        ),
+        "init_command": ("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA recursive_triggers=ON;"),
     },
 }
 _DATABASE: Final = env.read("DATABASE_URL", parse.postgresql, _SQLITE)
@@ -213,7 +212,7 @@ ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 30 * 60
 # Django's own: allauth's writes a row of e-mail addresses while it checks a link, and later signs
 # people in under an address that was changed since.
-ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "django.contrib.auth.tokens.PasswordResetTokenGenerator"
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "django.contrib.auth.tokens.PasswordResetTokenGenerator"  # noqa: S105 -- a class, no password
 ACCOUNT_RATE_LIMITS = {
     "login": "30/m/ip",
     "login_failed": "10/m/ip,5/5m/key",
@@ -264,6 +263,10 @@ LOGGING = {
     "formatters": {"json": {"()": "config.logs.JsonLines"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
-    # Django's own would also write plain lines and send e-mail.
-    "loggers": {"django": {"handlers": [], "level": "INFO", "propagate": True}},
+    "loggers": {
+        # Django's own handlers would also write plain lines and send e-mail.
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        # What was refused is in the line of its request already.
+        "django.request": {"level": "ERROR"},
+    },
 }

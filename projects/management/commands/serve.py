@@ -15,9 +15,8 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import OperationalError, connection, connections
 
-HOST: Final = "127.0.0.1"
-# Enough that a password being hashed doesn't hold up the rest, and no more than the cores can feed.
-THREADS: Final = min(8, 2 * (os.cpu_count() or 1) + 1)
+from config.server import HOST
+
 # Any number that no other program takes as its advisory lock.
 _START_LOCK: Final = 0x6B65797261636B
 
@@ -32,6 +31,7 @@ class Command(BaseCommand):
         with alone():
             call_command("migrate", interactive=False, verbosity=0)
             call_command("first_run", stdout=self.stdout)
+        call_command("clearsessions")
         collect_static()
         self.stdout.write(f"Keyrack runs at {settings.KEYRACK_URL}/ (Ctrl+C stops it)")
         self.stdout.flush()
@@ -92,23 +92,11 @@ def _fingerprint() -> str:
 
 
 def become_server() -> NoReturn:
-    """Replace this process with granian's, so that signals go straight to it."""
-    arguments = {
-        "--interface": "wsgi",
-        "--host": HOST,
-        "--port": str(settings.KEYRACK_PORT),
-        "--working-dir": str(settings.BASE_DIR),
-        "--workers": "1",
-        "--workers-kill-timeout": "10",
-        "--blocking-threads": str(THREADS),
-        "--log-level": "warning",
-    }
-    options = [word for pair in arguments.items() for word in pair]
-    os.execv(  # noqa: S606 -- no shell is wanted
-        sys.executable,
-        [sys.executable, "-m", "granian", *options, "--no-ws", "--respawn-failed-workers",
-         "config.wsgi:application"],
-    )  # fmt: skip
+    """Replace this process with the server's, so that signals go straight to it."""
+    data = {"PORT": str(settings.KEYRACK_PORT), "KEYRACK_DATA": str(settings.KEYRACK_DATA)}
+    os.chdir(settings.BASE_DIR)
+    environment = os.environ | data
+    os.execve(sys.executable, [sys.executable, "-m", "config.server"], environment)  # noqa: S606
 
 
 def stop(reason: str) -> NoReturn:

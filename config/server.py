@@ -1,0 +1,62 @@
+"""The server that `manage.py serve` becomes: granian over WSGI, one worker, several threads."""
+
+import ctypes
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Any, Final
+
+from granian.constants import Interfaces
+from granian.log import LogLevels
+from granian.server.mp import MPServer
+
+HOST: Final = "127.0.0.1"
+STOP_SECONDS: Final = 10
+# Enough that a password being hashed doesn't hold up the rest, and no more than the cores can feed.
+THREADS: Final = min(8, 2 * (os.cpu_count() or 1) + 1)
+
+_PR_SET_PDEATHSIG: Final = 1
+
+
+class Server(MPServer):
+    """Granian, stopping whenever it is told to."""
+
+    def signal_handler_interrupt(self, *_args: Any, **_kwargs: Any) -> None:
+        # Granian sets the event right here, in the signal handler. Where the main thread is just
+        # waking up and holds the event's lock, it then waits for itself and never stops. Another
+        # thread can wait for that lock.
+        self.interrupt_signal = True
+        threading.Thread(target=self.main_loop_interrupt.set).start()
+
+
+def load(_target: str) -> Any:
+    """Return the application, inside the worker process."""
+    # Ctrl+C and service managers signal the whole process group. The worker leaves it, so that the main
+    # process alone ends it, after what it is just answering; and follows where that one is killed.
+    os.setpgid(0, 0)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    from config.wsgi import application
+
+    return application
+
+
+def serve(port: int) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    Server(
+        "config.wsgi:application",
+        address=HOST,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=1,
+        workers_kill_timeout=STOP_SECONDS,
+        respawn_failed_workers=True,
+        blocking_threads=THREADS,
+        websockets=False,
+        log_level=LogLevels.warning,
+        working_dir=Path(__file__).parent.parent,
+    ).serve(target_loader=load)
+
+
+if __name__ == "__main__":
+    serve(int(os.environ["PORT"]))

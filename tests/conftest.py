@@ -1,0 +1,65 @@
+"""What every test may use."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.core.cache import cache
+from django.core.management import call_command
+from django.db import connections
+from django.test import TransactionTestCase
+from hypothesis import settings
+
+from projects import triggers
+
+# The project and its people: owner, admin, operator, viewer; and an outsider.
+pytest_plugins = ["tests.cast"]
+
+# A machine that is busy makes no property false.
+settings.register_profile("keyrack", deadline=None)
+settings.load_profile("keyrack")
+
+# Tests under these render pages, which name the static files by their contents.
+_PAGES = ("tests/web/", "tests/browser/", "tests/meta/")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--no-browser", action="store_true", help="leave the browser tests out")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    root = config.rootpath
+    for item in items:
+        path = item.path.relative_to(root).as_posix()
+        if path.startswith(_PAGES):
+            item.fixturenames.insert(0, "static_files")  # type: ignore[attr-defined]
+        if path.startswith("tests/browser/"):
+            item.add_marker("browser")
+    if config.getoption("--no-browser"):
+        left_out = [item for item in items if item.get_closest_marker("browser")]
+        items[:] = [item for item in items if not item.get_closest_marker("browser")]
+        config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.fixture(scope="session")
+def static_files() -> None:
+    """The static files as production serves them: named by their contents and compressed."""
+    call_command("collectstatic", interactive=False, verbosity=0)
+
+
+@pytest.fixture(autouse=True)
+def _no_throttle_from_before() -> None:
+    cache.clear()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _flush_past_the_triggers() -> Iterator[None]:
+    """Let Django empty the tables between tests that commit: the triggers refuse it otherwise."""
+    teardown = TransactionTestCase._fixture_teardown  # type: ignore[attr-defined]
+
+    def lifted_teardown(case: TransactionTestCase) -> None:
+        with triggers.lifted(connections["default"]):
+            teardown(case)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lifted_teardown)
+        yield

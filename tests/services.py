@@ -1,0 +1,191 @@
+"""The servers that the tests need: found or installed, started for one run, and stopped after it."""
+
+import os
+import pwd
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+import redis
+
+START_SECONDS: Final = 30
+
+
+class ServiceError(Exception):
+    """A server is missing or doesn't start; the message says what to do."""
+
+
+def postgres_binary(name: str) -> str | None:
+    """Return the path of a program of PostgreSQL; Debian keeps them out of the PATH."""
+    installed = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=_version)
+    return str(installed[-1]) if installed else shutil.which(name)
+
+
+def _version(path: Path) -> float:
+    return float(path.parent.parent.name)
+
+
+def _has_libatomic() -> bool:
+    return any(Path("/usr/lib").glob("*/libatomic.so.1"))
+
+
+PACKAGES: Final[dict[str, Callable[[], object]]] = {
+    "postgresql": lambda: postgres_binary("initdb"),
+    "redis-server": lambda: shutil.which("redis-server"),
+    "chromium": lambda: shutil.which("chromium"),
+    # Playwright's driver is a Node that links to it; a bare Debian lacks it.
+    "libatomic1": _has_libatomic,
+}
+
+
+def require(packages: list[str]) -> None:
+    """Install those of the Debian packages that are missing. Raises ServiceError where it may not."""
+    missing = [package for package in packages if not PACKAGES[package]()]
+    if not missing:
+        return
+    command = ["apt-get", "install", "--yes", "--no-install-recommends", *missing]
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise ServiceError(f"The tests need packages that are missing. Run: {' '.join(command)}")
+    print(f"Installing {', '.join(missing)}", flush=True)
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    subprocess.run(["apt-get", "update", "--quiet"], check=True, env=environment)
+    subprocess.run(command, check=True, env=environment)
+    if still := [package for package in missing if not PACKAGES[package]()]:
+        raise ServiceError(f"Installed, but not found: {', '.join(still)}")
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """Make and start a private cluster; the value is the DATABASE_URL of its empty database."""
+    user = _server_user()
+    with _folder("postgresql", user) as folder:
+        data = folder / "data"
+        options = ["-U", "keyrack", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
+        _run([_program("initdb"), "-D", str(data), *options], folder, user)
+        port = free_port()
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "port": port,
+            # Nothing here outlives the run, so nothing has to reach the disk.
+            "fsync": "off",
+            "full_page_writes": "off",
+            "synchronous_commit": "off",
+        }
+        command = [_program("postgres"), "-D", str(data)]
+        command += [f"--{name}={value}" for name, value in settings.items()]
+        url = f"postgres://keyrack@127.0.0.1:{port}/postgres"
+        # SIGINT is PostgreSQL's fast shutdown: it doesn't wait for its clients.
+        with _server(command, folder, user, stop_with=signal.SIGINT) as check:
+            _wait(lambda: psycopg.connect(url).close(), psycopg.OperationalError, check)
+            yield url
+
+
+@contextmanager
+def redis_server() -> Iterator[str]:
+    """Start a private Redis that keeps nothing; the value is its REDIS_URL."""
+    with _folder("redis", None) as folder:
+        port = free_port()
+        command = ["redis-server", "--bind", "127.0.0.1", "--port", str(port)]
+        command += ["--save", "", "--appendonly", "no", "--dir", str(folder)]
+        url = f"redis://127.0.0.1:{port}/0"
+        with _server(command, folder, None, stop_with=signal.SIGTERM) as check:
+            client = redis.Redis.from_url(url)
+            _wait(client.ping, redis.exceptions.ConnectionError, check)
+            client.close()
+            yield url
+
+
+def free_port() -> int:
+    """Return a port that is free now, below those that the kernel hands to outgoing connections."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with closing(socket.socket()) as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+def _server_user() -> str | None:
+    """PostgreSQL refuses to run as root; Debian's package brings a user for it."""
+    if os.geteuid() != 0:
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in names else "nobody"
+
+
+@contextmanager
+def _folder(name: str, user: str | None) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix=f"keyrack-{name}-", dir="/tmp"))
+    try:
+        if user:
+            shutil.chown(folder, user)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _server(
+    command: list[str], folder: Path, user: str | None, *, stop_with: signal.Signals
+) -> Iterator[Callable[[], None]]:
+    """Run a server; the value is a function that raises ServiceError once it has died."""
+    log = folder / "log"
+    with log.open("wb") as output:
+        # A session of its own: Ctrl+C is for the tests, which need their server to the end.
+        process = subprocess.Popen(
+            command, cwd=folder, stdout=output, stderr=output, start_new_session=True, **_as(user)
+        )
+
+    def check() -> None:
+        if process.poll() is not None:
+            raise ServiceError(f"{command[0]} doesn't start:\n{log.read_text()}")
+
+    try:
+        yield check
+    finally:
+        process.send_signal(stop_with)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait(attempt: Callable[[], object], failure: type[Exception], check: Callable[[], None]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        check()
+        try:
+            attempt()
+        except failure:
+            if time.monotonic() > deadline:
+                raise ServiceError(f"No answer within {START_SECONDS} seconds") from None
+            time.sleep(0.05)
+        else:
+            return
+
+
+def _run(command: list[str], folder: Path, user: str | None) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, **_as(user))
+    if done.returncode:
+        raise ServiceError(f"{command[0]} failed:\n{done.stdout}{done.stderr}")
+
+
+def _as(user: str | None) -> dict[str, Any]:
+    return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
+
+
+def _program(name: str) -> str:
+    path = postgres_binary(name)
+    if path is None:
+        raise ServiceError(f"PostgreSQL's {name} is missing")
+    return path

@@ -1,0 +1,24 @@
+"""Settings of the tests: Keyrack's own, over a fresh data folder, with passwords that cost nothing.
+
+`python -m tests` chooses the database with DATABASE_URL and REDIS_URL; no other variable of whoever runs
+the tests gets through.
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+for _name in [name for name in os.environ if name.startswith("KEYRACK_") or name == "PORT"]:
+    # The one that asks the browser tests for pictures isn't a setting of Keyrack's.
+    if _name != "KEYRACK_SCREENSHOTS":
+        del os.environ[_name]
+os.environ["KEYRACK_DATA"] = tempfile.mkdtemp(prefix="keyrack-tests-")
+atexit.register(shutil.rmtree, os.environ["KEYRACK_DATA"], ignore_errors=True)
+
+from config.settings import *  # noqa: E402, F403
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+# Tests that render no page don't collect the files; whitenoise wants their folder nevertheless.
+STATIC_ROOT.mkdir()  # noqa: F405

@@ -1,0 +1,98 @@
+"""config/logs.py and config/reports.py: what is written down when something happens or breaks."""
+
+import json
+import logging
+import sys
+from types import TracebackType
+from typing import Any
+
+import pytest
+from django.http import HttpRequest, QueryDict
+from django.test import RequestFactory
+
+from config.logs import JsonLines, clean, request_id
+from config.reports import Reporter
+
+TOKEN = "kr_live_7Fq2aaaaaaaa" + "S3cretS3cretS3cretS3cretS3cretS3cretS3" + "x9Qa12"
+
+
+def line(message: str, *args: object, exc_info: Any = None, **extra: Any) -> dict[str, Any]:
+    record = logging.LogRecord("test", logging.ERROR, "x.py", 1, message, args, exc_info)
+    record.__dict__.update(extra)
+    written: dict[str, Any] = json.loads(JsonLines().format(record))
+    return written
+
+
+def failing(secret: str) -> tuple[type[BaseException], BaseException, TracebackType]:
+    presented = secret  # noqa: F841 -- a variable that a report would show
+    harmless = f"got {secret}"
+    try:
+        raise ValueError(f"can't read {harmless}")
+    except ValueError:
+        return sys.exc_info()  # type: ignore[return-value]
+
+
+def test_a_line_is_json_with_the_request_it_belongs_to() -> None:
+    mark = request_id.set("0123456789abcdef")
+    try:
+        written = line("%s %s", "GET", "/", status=200)
+    finally:
+        request_id.reset(mark)
+    assert written["message"] == "GET /"
+    assert (written["level"], written["logger"], written["status"]) == ("ERROR", "test", 200)
+    assert written["request_id"] == "0123456789abcdef"
+    assert written["at"].endswith("+00:00")
+
+
+def test_a_line_about_a_request_that_was_answered_names_it_too() -> None:
+    request = RequestFactory().get("/")
+    request.id = "fedcba9876543210"  # type: ignore[attr-defined]
+    written = line("Not Found", request=request)
+    assert written["request_id"] == "fedcba9876543210"
+    assert "request" not in written
+
+
+def test_a_line_outside_of_a_request_names_none() -> None:
+    assert "request_id" not in line("started")
+
+
+def test_no_token_gets_into_a_line() -> None:
+    written = json.dumps(line("Not Found: /%s", TOKEN, exc_info=failing(TOKEN), where=[TOKEN]))
+    assert "S3cret" not in written
+    assert written.count("kr_live_[redacted]") >= 3
+
+
+def test_no_password_link_gets_into_a_line() -> None:
+    path = "/account/password/reset/key/1k-cabc12-9f8e7d6c5b4a/"
+    assert clean(path) == "/account/password/reset/key/1k-[redacted]/"
+    form = "/account/password/reset/key/1k-set-password/"
+    assert clean(form) == form
+
+
+def report(request: HttpRequest | None = None) -> str:
+    reporter = Reporter(request, *failing(TOKEN))
+    return reporter.get_traceback_text() + reporter.get_traceback_html()
+
+
+def test_no_token_gets_into_an_error_report() -> None:
+    request = RequestFactory().post(
+        f"/?q={TOKEN}", {"q": TOKEN}, headers={"X-Note": TOKEN, "Authorization": f"Bearer {TOKEN}"}
+    )
+    assert "S3cret" not in report(request)
+
+
+@pytest.mark.parametrize("name", ["password", "new_secret", "token"])
+def test_a_report_leaves_out_fields_by_their_names(name: str) -> None:
+    request = RequestFactory().post("/", {name: "correct horse", "note": "plain text"})
+    assert isinstance(request.POST, QueryDict)
+    shown = Reporter(request, *failing("x")).filter.get_post_parameters(request)
+    assert shown[name] != "correct horse"
+    assert shown["note"] == "plain text"
+
+
+def test_a_report_leaves_out_variables_by_their_names() -> None:
+    kind, error, traceback = failing("half-of-one")
+    report_filter = Reporter(None, kind, error, traceback).filter
+    shown = dict(report_filter.get_traceback_frame_variables(None, traceback.tb_frame))
+    assert shown["presented"] != "half-of-one"
+    assert shown["harmless"] == "got half-of-one"

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pythonjsonlogger.json import JsonFormatter
 
-from config.redaction import redact
+from config.redaction import redact, redact_tokens
 
 # The id of the request that this thread is answering; empty outside of one.
 request_id: Final[ContextVar[str]] = ContextVar("request_id", default="")
@@ -44,5 +44,20 @@ class JsonLines(JsonFormatter):
         if current:
             log_data["request_id"] = current
 
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        # Before it is JSON: there a letter may belong to the escape before it.
+        cleaned: dict[str, Any] = _cleaned(log_data)
+        return cleaned
+
     def format(self, record: logging.LogRecord) -> str:
-        return clean(super().format(record))
+        return redact_tokens(super().format(record))
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, dict):
+        return {_cleaned(name): _cleaned(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cleaned(item) for item in value]
+    return value

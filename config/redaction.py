@@ -9,10 +9,10 @@ import unicodedata
 from typing import Final
 
 _TOKEN: Final = re.compile(r"kr_(?P<environment>live|test)_[0-9A-Za-z]{13,}")
-# A run as long as a secret counts as well, unless it is plain hexadecimal: people write commit ids
-# and checksums into notes.
+# A run as long as a secret counts as well, where it mixes small letters, capitals and digits as a random
+# one does (all but one in eight hundred). People write commit ids, checksums and long words into notes.
 _BARE_SECRET: Final = re.compile(
-    r"(?<![0-9A-Za-z])(?!(?:[0-9a-f]+|[0-9A-F]+)(?![0-9A-Za-z]))[0-9A-Za-z]{38,}"
+    r"(?<![0-9A-Za-z])(?=[0-9A-Za-z]*[0-9])(?=[0-9A-Za-z]*[a-z])(?=[0-9A-Za-z]*[A-Z])[0-9A-Za-z]{38,}"
 )
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Mn"})
 
@@ -28,5 +28,13 @@ def holds_token(text: str) -> bool:
 
 
 def redact(text: str) -> str:
-    """Return `text` with each token in it replaced by `kr_live_[redacted]` or `kr_test_[redacted]`."""
+    """Return `text` with each token in it replaced by `kr_live_[redacted]` or `kr_test_[redacted]`.
+
+    A bare secret becomes `[redacted]`.
+    """
+    return _BARE_SECRET.sub("[redacted]", redact_tokens(text))
+
+
+def redact_tokens(text: str) -> str:
+    """As `redact`, but a bare secret stays; nothing is replaced but what begins with a token's prefix."""
     return _TOKEN.sub(r"kr_\g<environment>_[redacted]", text)

@@ -9,9 +9,11 @@ from typing import Any, Final
 from django import forms
 from django.utils.formats import date_format
 
+from keys.drafts import Draft
+from config.redaction import holds_token
 from keys.kinds import NEVER_EXPIRES, Environment, KeyType
-from keys.lifecycle import Draft, issuable_types
 from keys.models import Key
+from keys.permissions import issuable_types
 from keys.querysets import NEWEST_FIRST, SORTS, STATUSES
 from keys.scopes import above_operators
 from projects.forms import QuietForm
@@ -251,13 +253,22 @@ class RevokeForm(QuietForm):
 class RenewForm(QuietForm):
     """A fresh secret, for the key as the person saw it."""
 
-    version = forms.IntegerField(widget=forms.HiddenInput)
+    version = forms.IntegerField(widget=forms.HiddenInput, error_messages={
+        "required": "Open this form anew: it was sent without its number.",
+        "invalid": "Open this form anew: its number was changed.",
+    })  # fmt: skip
+
+
+def _refuse_token(term: str) -> None:
+    """Refuse a key as a search term: `keys.listing.search_query` makes `key=` of it before."""
+    if holds_token(term):
+        raise forms.ValidationError("Search for a key by its id.")
 
 
 class ListForm(QuietForm):
     """What the address of the keys page says: search, filters, sort and place in both tables."""
 
-    q = forms.CharField(required=False, max_length=200)
+    q = forms.CharField(required=False, max_length=200, validators=[_refuse_token])
     key = forms.RegexField(r"^(?:[0-9A-Za-z]{4,12}|-)\Z", required=False)
     type = forms.ChoiceField(label="Type", required=False, choices=[("", "Any type"), *KeyType.choices])
     status = forms.ChoiceField(
@@ -271,7 +282,7 @@ class ListForm(QuietForm):
     sort = forms.ChoiceField(required=False, choices=[(name, name) for name in SORTS])
     after = forms.RegexField(r"^[0-9A-Za-z]{12}\Z", required=False)
     before = forms.RegexField(r"^[0-9A-Za-z]{12}\Z", required=False)
-    rq = forms.CharField(required=False, max_length=200)
+    rq = forms.CharField(required=False, max_length=200, validators=[_refuse_token])
     rkey = forms.RegexField(r"^(?:[0-9A-Za-z]{4,12}|-)\Z", required=False)
     rafter = forms.RegexField(r"^[0-9A-Za-z]{12}\Z", required=False)
     rbefore = forms.RegexField(r"^[0-9A-Za-z]{12}\Z", required=False)

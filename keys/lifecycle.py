@@ -7,35 +7,34 @@ and translate its answer: ValidationError (bad input), PermissionDenied (this ac
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, TypeVar
 
 from django.conf import settings
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
-from keys import scopes, tokens
-from keys.kinds import (
-    AUTOMATOR_NAME,
-    NEVER_EXPIRES,
-    NOTE_LENGTH,
-    REASON_LENGTH,
-    Environment,
-    KeyType,
-)
+from keys import tokens
+from keys.drafts import Draft, Edit, cleaned, drafted, edited, refuse_taken_name
+from keys.kinds import AUTOMATOR_NAME, REASON_LENGTH, KeyType
 from keys.models import IssueNonce, Key, KeyActivity
+from keys.permissions import (
+    ISSUABLE,
+    KeyActor,
+    Reach,
+    may_edit,
+    may_handle,
+    may_issue,
+    may_renew,
+    may_revoke,
+)
 from keys.sealing import Keyring
 from projects import audit
 from projects.audit import Actor
-from projects.models import Project, Role
-from projects.names import clean_name, clean_text, fold
-
-T = TypeVar("T")
-
-ISSUABLE: Final = (KeyType.PRIVILEGED, KeyType.VIEWER, KeyType.RESTRICTED)
+from projects.models import Project
+from projects.names import clean_text
 
 
 class Conflict(Exception):
@@ -67,18 +66,6 @@ class NotRenewable(Conflict):
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
-    """What somebody wants a new key to be."""
-
-    name: str
-    type: str = KeyType.RESTRICTED
-    scopes: Sequence[str] = ()
-    environment: str = Environment.LIVE
-    expires_at: datetime = NEVER_EXPIRES
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Issued:
     """A key with its token, which exists in this answer and nowhere else."""
 
@@ -102,17 +89,17 @@ def issue(
     Raises ValidationError (by field) for a draft that breaks a rule, PermissionDenied where the actor's
     role doesn't reach. Locks the head of the project's log.
     """
-    may_issue(actor, draft.type, draft.scopes)
     if draft.type not in ISSUABLE:
         raise ValidationError({"type": "Choose a type of key."})
-    key = _drafted(project, draft, at)
-    key.created_by = actor.user
-    key.created_by_label = actor.label
-    key.confirmed_at = at if confirmed else None
+    may_issue(actor, Reach.of(draft))
     with audit.log(project.pk, actor, at) as log:
+        # Before the draft: a retry would find its name taken, by the key that it made itself.
         _refuse_spent(project, actor, nonce)
-        # After the nonce: a retry would find the name taken by the key that it made itself.
-        _refuse_taken_name(key)
+        key = drafted(project, draft, at)
+        key.created_by = actor.user
+        key.created_by_key_id = actor.key_pk if isinstance(actor, KeyActor) else None
+        key.created_by_label = actor.label
+        key.confirmed_at = at if confirmed else None
         token = _fresh_secret(key)
         _insert(key)
         if nonce:
@@ -153,12 +140,8 @@ def renew(
     Raises Key.DoesNotExist, PermissionDenied, AlreadyRevoked, NotRenewable, Stale.
     """
     with _locked(project, key_id, actor, at) as (log, key):
-        _refuse_revoked(key, at)
         may_renew(actor, key)
-        if not key.is_protected and not key.is_unconfirmed():
-            raise NotRenewable("This key is in use. Its secret can't be replaced.", key)
-        if key.is_expired(at):
-            raise NotRenewable("This key has expired.", key)
+        refuse_renewing(key, at)
         if key.version != version:
             raise Stale("This key was already given a new secret. It can't be shown again.", key)
         token = _fresh_secret(key)
@@ -168,15 +151,41 @@ def renew(
     return Issued(key, token.text)
 
 
+def edit(project: Project, key_id: str, changes: Edit, *, actor: Actor, at: datetime, version: int) -> Key:
+    """Change what a key is called, may do and how long it lives, and return it; its secret stays.
+
+    `version` is the one that the actor saw: Stale where it is another by now, so that nobody's change is
+    lost. An edit that changes nothing writes nothing. The event has each value before and after.
+    Raises Key.DoesNotExist, PermissionDenied (also for more than the actor may grant), Protected,
+    AlreadyRevoked, Stale, ValidationError (by member).
+    """
+    with _locked(project, key_id, actor, at) as (log, key):
+        may_edit(actor, key)
+        if key.is_protected:
+            raise Protected("The Automator Key can't be edited.", key)
+        _refuse_revoked(key, at)
+        if key.version != version:
+            raise Stale("This key was changed meanwhile.", key)
+        before = _editable(key)
+        edited(key, changes, at)
+        may_issue(actor, Reach.of(key))
+        after = _editable(key)
+        changed = {name: [before[name], after[name]] for name in after if before[name] != after[name]}
+        if changed:
+            _save(key, "name", "name_folded", "note", "scopes", "expires_at")
+            _record(log, "key.edited", key, **changed)
+    return key
+
+
 def revoke(project: Project, key_id: str, *, actor: Actor, at: datetime, reason: str = "") -> Key:
     """End the key at once and for good, and return it. Its sealed copy is destroyed.
 
     Any operator may revoke anybody's key: whoever is on call must be able to stop a leak.
     Raises Key.DoesNotExist, PermissionDenied, Protected, AlreadyRevoked, ValidationError (reason).
     """
-    reason = _cleaned("reason", clean_text, reason, REASON_LENGTH)
+    reason = cleaned("reason", clean_text, reason, REASON_LENGTH)
     with _locked(project, key_id, actor, at) as (log, key):
-        _require(actor, Role.OPERATOR)
+        may_revoke(actor, key)
         refuse_revoking(key, at)
         key.revoked_at, key.revoked_by_label, key.revoked_reason = at, actor.label, reason
         key.sealed = None
@@ -192,10 +201,22 @@ def refuse_revoking(key: Key, at: datetime) -> None:
     _refuse_revoked(key, at)
 
 
+def refuse_renewing(key: Key, at: datetime) -> None:
+    """Raise AlreadyRevoked or NotRenewable unless the key's secret may be replaced.
+
+    Once somebody has stored or used a secret, replacing it would break what uses it.
+    """
+    _refuse_revoked(key, at)
+    if key.is_expired(at):
+        raise NotRenewable("This key has expired.", key)
+    if not key.is_protected and not key.is_unconfirmed():
+        raise NotRenewable("This key's secret was stored or used, so it can't be replaced.", key)
+
+
 def found_automator(project: Project, at: datetime) -> Key:
     """Make the project's system key, sealed, and return it; part of making the project."""
     actor = Actor.system()
-    key = _drafted(project, Draft(AUTOMATOR_NAME, KeyType.SYSTEM), at)
+    key = drafted(project, Draft(AUTOMATOR_NAME, KeyType.SYSTEM), at)
     key.created_by_label = actor.label
     key.confirmed_at = at
     with audit.log(project.pk, actor, at) as log:
@@ -205,135 +226,11 @@ def found_automator(project: Project, at: datetime) -> Key:
     return key
 
 
-# Who may. The role comes from the door (projects/access.py); what it may do with a key is said here,
-# for every surface alike.
-
-
-def issuable_types(role: Role) -> list[KeyType]:
-    """Return the types of key that a person of this role may issue."""
-    if role < Role.OPERATOR:
-        return []
-    return [kind for kind in ISSUABLE if kind != KeyType.PRIVILEGED or role >= Role.ADMIN]
-
-
-def may_issue(actor: Actor, key_type: str, picked: Sequence[str] = ()) -> None:
-    """Raise PermissionDenied unless the actor may issue such a key."""
-    _require(actor, Role.OPERATOR)
-    wide = key_type == KeyType.PRIVILEGED or any(scopes.above_operators(s) for s in picked)
-    if wide:
-        _require(actor, Role.ADMIN)
-
-
-def may_handle(actor: Actor, key: Key) -> None:
-    """Raise PermissionDenied unless the key is the actor's own, or the actor is an admin."""
-    own = actor.user is not None and key.created_by_id == actor.user.pk
-    _require(actor, Role.OPERATOR if own else Role.ADMIN)
-
-
-def may_renew(actor: Actor, key: Key) -> None:
-    """Raise PermissionDenied unless the actor may issue such a key, and this one is theirs to handle."""
-    if key.is_protected:
-        _require(actor, Role.ADMIN)
-        return
-    may_handle(actor, key)
-    may_issue(actor, key.type, key.scopes.split())
-
-
-def _require(actor: Actor, role: Role) -> None:
-    if actor.role < role:
-        raise PermissionDenied(f"Ask an {role.label.lower()} to do that.")
-
-
-# How.
-
-
 @contextmanager
 def _locked(project: Project, key_id: str, actor: Actor, at: datetime) -> Iterator[tuple[audit.Log, Key]]:
     with audit.log(project.pk, actor, at) as log:
         keys = Key.objects.of(project).select_for_update(of=("self",))
         yield log, keys.get(key_id=key_id)
-
-
-def _drafted(project: Project, draft: Draft, at: datetime) -> Key:
-    """Return an unsaved key, every rule checked that needs no secret.
-
-    Raises ValidationError with all that is wrong, by field. Checked here and not in a ModelForm, which
-    would skip a constraint on a column that it doesn't show.
-    """
-    errors = _Errors()
-    name = errors.gather(lambda: _cleaned("name", clean_name, draft.name))
-    key = Key(
-        project=project,
-        type=draft.type,
-        environment=draft.environment,
-        name=name or "",
-        name_folded=fold(name or ""),
-        note=errors.gather(lambda: _cleaned("note", clean_text, draft.note, NOTE_LENGTH)) or "",
-        scopes=errors.gather(lambda: _picked(project, draft)) or "",
-        created_at=at,
-        expires_at=draft.expires_at,
-    )
-    if draft.expires_at <= at:
-        errors.add({"expires_at": "Choose a date after today."})
-    if draft.environment not in Environment.values:
-        errors.add({"environment": "Choose Live or Test."})
-    errors.gather(lambda: _refuse_taken_name(key))
-    errors.raise_any()
-    return key
-
-
-class _Errors:
-    """Gathers what is wrong with a draft, so that all of it is said at once."""
-
-    def __init__(self) -> None:
-        self._by_field: dict[str, list[str]] = {}
-
-    def gather(self, rule: Callable[[], T]) -> T | None:
-        """Return what the rule gives; None where it raises a ValidationError, which is kept."""
-        try:
-            return rule()
-        except ValidationError as error:
-            self.add(error.message_dict)
-            return None
-
-    def add(self, messages: Mapping[str, str | list[str]]) -> None:
-        for name, texts in messages.items():
-            self._by_field.setdefault(name, []).extend([texts] if isinstance(texts, str) else texts)
-
-    def raise_any(self) -> None:
-        if self._by_field:
-            raise ValidationError(self._by_field)
-
-
-def _picked(project: Project, draft: Draft) -> str:
-    if draft.type != KeyType.RESTRICTED:
-        if draft.scopes:
-            raise ValidationError({"scopes": "Only a restricted key has scopes of its own."})
-        return ""
-    known = {scope for resource in project.catalogue() for scope in resource.scopes()}
-    if unknown := sorted(set(draft.scopes) - known):
-        raise ValidationError({"scopes": f"This project has no scope called “{unknown[0][:60]}”."})
-    if not draft.scopes:
-        raise ValidationError({"scopes": "Pick at least one scope."})
-    return scopes.join(draft.scopes)
-
-
-def _cleaned(name: str, clean: Callable[[str], str], text: str, most: int | None = None) -> str:
-    """Return the cleaned text. Raises ValidationError under the field's name."""
-    try:
-        cleaned = clean(text)
-    except ValidationError as error:
-        raise ValidationError({name: error}) from None
-    if most and len(cleaned) > most:
-        raise ValidationError({name: f"Use {most:,} characters or fewer."})
-    return cleaned
-
-
-def _refuse_taken_name(key: Key) -> None:
-    # Here and not in a ModelForm, which would skip a constraint on a column it doesn't show.
-    others = Key.objects.filter(project=key.project, name_folded=key.name_folded, revoked_at=None)
-    if other := others.first():
-        raise ValidationError({"name": f"Another key is called “{other.name}”."})
 
 
 def _insert(key: Key) -> None:
@@ -342,7 +239,7 @@ def _insert(key: Key) -> None:
         with transaction.atomic():
             key.save(force_insert=True)
     except IntegrityError:
-        _refuse_taken_name(key)
+        refuse_taken_name(key)
         raise
     KeyActivity.objects.create(key=key, project_id=key.project_id)
 
@@ -361,9 +258,15 @@ def _fresh_secret(key: Key) -> tokens.Token:
 
 
 def _save(key: Key, *columns: str) -> None:
-    # `update_fields`: a late write of one column must not resurrect another.
+    """Write the columns. A race for the name ends as the ValidationError that names it."""
     key.version += 1
-    key.save(update_fields=[*columns, "version"])
+    try:
+        with transaction.atomic():
+            # `update_fields`: a late write of one column must not resurrect another.
+            key.save(update_fields=[*columns, "version"])
+    except IntegrityError:
+        refuse_taken_name(key)
+        raise
 
 
 def _refuse_revoked(key: Key, at: datetime) -> None:
@@ -384,6 +287,11 @@ def _digest(actor: Actor, nonce: str) -> str:
 
 def _record(log: audit.Log, verb: str, key: Key, **changes: object) -> None:
     log.record(verb, "key", key.key_id, key.name, **changes)
+
+
+def _editable(key: Key) -> dict[str, object]:
+    described = _described(key)
+    return {"name": key.name, "note": key.note} | {name: described[name] for name in ("scopes", "expires_at")}
 
 
 def _described(key: Key) -> dict[str, object]:

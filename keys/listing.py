@@ -13,7 +13,7 @@ from keys.forms import ListForm
 from keys.models import Key
 from keys.querysets import LAST_REVOKED_FIRST, NEWEST_FIRST, SORTS, KeyQuerySet
 from keys.rows import Row
-from keys.search import ByKey, ByName, Nothing, Sought, read
+from keys.search import ByKey, ByName, Nothing, Sought, is_key_id, read
 from projects.access import Access
 from projects.querysets import Order, page
 
@@ -166,6 +166,9 @@ class Listing:
     ) -> Table:
         after, before = cursors
         shown = page(found, order, after=self._edge(after), before=self._edge(before))
+        if not shown.rows and self.given.keys() & set(cursors):
+            # What stood on this page has been revoked since: the list isn't empty, its end has moved.
+            shown = page(found, order)
         rows = [Row.of(key, self._actor, self._at) for key in shown.rows]
         back = {after: "", before: rows[0].key_id} if rows and shown.has_previous else None
         on = {before: "", after: rows[-1].key_id} if rows and shown.has_next else None
@@ -189,7 +192,7 @@ class Listing:
         if name not in self.given:
             return None
         key: Key | None = self._known().filter(key_id=self.given[name]).first()
-        if key is None:
+        if key is None or (name.startswith("r") and key.revoked_at is None):
             raise BadCursor
         return key
 
@@ -210,7 +213,7 @@ def search_query(access: Access, posted: QueryDict) -> str:
     """Return the query of the address that a search leads to, its other parameters kept.
 
     A pasted token becomes `key=<key_id>`, its public part; what can't be known by one becomes `key=-`.
-    One query at most, for a preview.
+    One query at most, for a preview or a key id.
     """
     kept = {name: value for name, value in posted.items() if name not in ("q", "rq")}
     given = {name: _text(value) for name, value in ListForm(kept).values().items()}
@@ -231,13 +234,18 @@ def _meant(access: Access, sought: Sought | None, name: str, key_name: str) -> d
     if sought is None:
         return {}
     if isinstance(sought, ByName):
-        return {name: sought.text}
+        return {key_name if _is_a_key(access, sought.text) else name: sought.text}
     if isinstance(sought, Nothing):
         return {key_name: _NO_KEY}
     if not sought.last4:
         return {key_name: sought.start}
     found = Key.objects.of(access.project).sought(sought).first()
     return {key_name: found.key_id if found else _NO_KEY}
+
+
+def _is_a_key(access: Access, text: str) -> bool:
+    """Say whether `text` is the id of one of the project's keys, as the row's button copies it."""
+    return is_key_id(text) and Key.objects.of(access.project).filter(key_id=text).exists()
 
 
 def _sought(keys: KeyQuerySet, term: str | None, key_id: str | None) -> KeyQuerySet:

@@ -133,7 +133,13 @@ class Key(models.Model):
         return ("keys_key", "sealed", str(self.project_id), self.key_id)
 
     def is_revoked(self, at: datetime) -> bool:
-        return self.revoked_at is not None and self.revoked_at <= at
+        """Whether somebody has revoked the key, or its scheduled end has come.
+
+        Who revokes ends it whatever the clock says: the machine that wrote `revoked_at` may be ahead of
+        this one. An end that is only scheduled has no `revoked_by_label`.
+        """
+        ended = self.revoked_by_label != ""
+        return self.revoked_at is not None and (ended or self.revoked_at <= at)
 
     def is_expired(self, at: datetime) -> bool:
         return self.expires_at <= at

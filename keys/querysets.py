@@ -21,8 +21,8 @@ SORTS: Final = {
     "-created": Order("created_at"),
     "name": Order("name_folded", descending=False),
     "-name": Order("name_folded"),
-    "used": Order("activity__last_used_at", descending=False),
-    "-used": Order("activity__last_used_at"),
+    "used": Order("last_used_at", descending=False, through="activity", tie="key_id"),
+    "-used": Order("last_used_at", through="activity", tie="key_id"),
     "expires": Order("expires_at", descending=False),
     "-expires": Order("expires_at"),
 }
@@ -35,7 +35,7 @@ UNUSED_FOR: Final = timedelta(days=90)
 STATUSES: Final = {
     "active": "Active",
     "unconfirmed": "Not confirmed",
-    "soon": "Expires soon",
+    "expires_soon": "Expires soon",
     "paused": "Paused",
     "expired": "Expired",
 }
@@ -54,11 +54,11 @@ class KeyQuerySet(models.QuerySet["Key"]):
 
     def listed(self, at: datetime) -> "KeyQuerySet":
         """Keys of the first table: all that haven't been revoked by `at`, expired ones too."""
-        return self.filter(Q(revoked_at=None) | Q(revoked_at__gt=at))
+        return self.filter(Q(revoked_at=None) | _scheduled(at))
 
     def revoked(self, at: datetime) -> "KeyQuerySet":
         """Keys of the second table."""
-        return self.filter(revoked_at__lte=at)
+        return self.filter(~_scheduled(at), revoked_at__isnull=False)
 
     def sought(self, sought: Sought) -> "KeyQuerySet":
         """Keys that a search means: by a part of the name, or by the key itself."""
@@ -84,6 +84,10 @@ class KeyQuerySet(models.QuerySet["Key"]):
         return self.filter(activity__last_used_at__lt=since, created_at__lt=since)
 
 
+def _scheduled(at: datetime) -> Q:
+    return Q(revoked_at__gt=at, revoked_by_label="")
+
+
 def _active(at: datetime) -> Q:
     return _usable(at) & ~_unconfirmed() & Q(expires_at__gt=at + EXPIRES_SOON)
 
@@ -103,7 +107,7 @@ def _unconfirmed() -> Q:
 _STATUS: Final[dict[str, Callable[[datetime], Q]]] = {
     "active": _active,
     "unconfirmed": lambda at: _usable(at) & _unconfirmed(),
-    "soon": _soon,
+    "expires_soon": _soon,
     "paused": lambda at: Q(revoked_at=None, paused_at__isnull=False, expires_at__gt=at),
     "expired": lambda at: Q(expires_at__lte=at),
 }

@@ -11,8 +11,8 @@ from typing import Final
 from django.core.exceptions import PermissionDenied
 
 from keys.kinds import NEVER_USED, KeyType, Status
-from keys.lifecycle import may_renew
 from keys.models import Key
+from keys.permissions import may_renew
 from projects.audit import Actor
 from projects.models import Role
 from projects.moments import Moment, distance

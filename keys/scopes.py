@@ -59,6 +59,14 @@ class Grant:
             return scope not in NEVER_IMPLIED
         return self.reads and _viewer_may(scope)
 
+    def lies_within(self, other: "Grant") -> bool:
+        """Say whether `other` allows all that this grant does, whatever the catalogue grows to."""
+        if self.everything and not other.everything:
+            return False
+        if self.reads and not (other.everything or other.reads):
+            return False
+        return all(other.allows(scope) for scope in self.picked)
+
     def listed(self, catalogue: Iterable[str]) -> list[str]:
         """Return the scopes that this grant covers: `*`, or those of `catalogue` and those picked."""
         if self.everything:

@@ -10,6 +10,7 @@ _DEEDS: Final = {
     "key.issued": "created this key",
     "key.confirmed": "stored its secret",
     "key.renewed": "gave it a new secret",
+    "key.edited": "edited this key",
     "key.revoked": "revoked this key",
 }
 

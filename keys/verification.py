@@ -96,11 +96,12 @@ def check(
     matched = _memo.matches(presented, token.secret, stored_hash)
     if row is None or not matched:
         return Verdict(Outcome.UNKNOWN)
-    _, revoked_at, paused_at, *rest = row
+    _, revoked_at, revoked_by, paused_at, *rest = row
     facts = Facts(*rest)
     if token.environment != facts.environment or project not in (None, facts.project):
         return Verdict(Outcome.UNKNOWN)
-    if revoked_at is not None and revoked_at <= at:
+    # As Key.is_revoked: a revocation counts though this machine's clock is behind the other's.
+    if revoked_at is not None and (revoked_by or revoked_at <= at):
         return Verdict(Outcome.REVOKED, facts)
     if facts.expires_at <= at:
         return Verdict(Outcome.EXPIRED, facts)
@@ -126,7 +127,7 @@ def proves(key: Key, presented: str) -> bool:
 
 
 _COLUMNS: Final = (
-    "secret_hash", "revoked_at", "paused_at",
+    "secret_hash", "revoked_at", "revoked_by_label", "paused_at",
     "key_id", "name", "type", "environment", "scopes",
     "project_id", "project__slug", "project__name", "created_at", "expires_at",
 )  # fmt: skip

@@ -5,8 +5,10 @@ from typing import Any
 from allauth.account import forms as allauth
 from django import forms
 
+from projects.forms import QuietForm
 
-class SignInForm(allauth.LoginForm):  # type: ignore[misc]
+
+class SignInForm(QuietForm, allauth.LoginForm):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         _word(self, "login", "Email address", "Enter your email address.")

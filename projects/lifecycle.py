@@ -1,37 +1,59 @@
-"""What happens to projects and their members: the verbs, each with its audit event."""
+"""What happens to projects, their members and their scope catalogue: the verbs, each with its audit event.
 
+Locks, in this order: the head of the site log (where it matters whose account is active), then the head of
+the project's log. No verb takes the site log's after a project's.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
+from typing import Final
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import Exists, OuterRef, QuerySet
 from django.dispatch import Signal
 from django.utils.text import slugify
 
 from projects import audit
-from projects.models import FIRST_CATALOGUE, Membership, Project, Resource, Role, User
+from projects.models import FIRST_CATALOGUE, SITE_LOG, Membership, Project, Resource, Role, User
 from projects.names import clean_name
 
 # Sent with `project` inside the transaction that makes it, after its catalogue: `keys` answers with the
 # Automator Key. This module doesn't know of keys.
 project_founded = Signal()
 
+# Sent with `project`, `scopes` and `at` inside the transaction that would take these scopes out of the
+# catalogue. A receiver refuses by raising ValidationError: `keys` does where a living key holds one.
+scopes_leaving = Signal()
+
 # `new` is a page of its own under /projects/.
 _RESERVED_SLUGS = frozenset({"new"})
 
+# The grammar of both parts of a scope (`keys.scopes` reads the whole).
+_SCOPE_PART: Final = re.compile(r"[a-z][a-z0-9-]*")
+_RESOURCE_LENGTH: Final = 40
+_LABEL_LENGTH: Final = 60
+
 
 def create_project(
-    name: str, *, owner: User, at: datetime, slug: str = "", address: str | None = None
+    name: str,
+    *,
+    owner: User,
+    at: datetime,
+    slug: str = "",
+    address: str | None = None,
+    actor: audit.Actor | None = None,
 ) -> Project:
     """Return a new project with its Automator Key, and `owner` as its owner, in one transaction.
 
     Without `slug` one is made from the name; with it, ValidationError where it is taken, was ever
-    taken, or is malformed. ValidationError as well for a name that breaks a rule.
+    taken, or is malformed. ValidationError as well for a name that breaks a rule. `actor` is who the
+    log names, where somebody makes it for the owner.
     """
-    try:
-        name = clean_name(name)
-    except ValidationError as error:
-        raise ValidationError({"name": error}) from None
-    actor = audit.Actor.person(owner, Role.OWNER, address)
+    name = _named(name)
+    actor = actor or audit.Actor.person(owner, Role.OWNER, address)
     with transaction.atomic():
         project = _saved(name, slug, actor, at)
         membership = Membership(project=project, user=owner, role=Role.OWNER, created_at=at)
@@ -45,7 +67,9 @@ def _saved(name: str, slug: str, actor: audit.Actor, at: datetime) -> Project:
     """Return the project, saved. Who loses a race for a slug made from the name gets the next one."""
     while True:
         project = Project(name=name, slug=slug or _free_slug(name), created_at=at)
-        _check(project)
+        project.full_clean(validate_unique=False)
+        if slug and _is_taken(slug):
+            raise _taken()
         try:
             with transaction.atomic():
                 project.save(actor=actor)
@@ -72,12 +96,6 @@ def found(project: Project, actor: audit.Actor | None) -> None:
     project_founded.send(sender=Project, project=project)
 
 
-def _check(project: Project) -> None:
-    project.full_clean(validate_unique=False)
-    if _is_taken(project.slug):
-        raise _taken()
-
-
 def _is_taken(slug: str) -> bool:
     return slug in _RESERVED_SLUGS or Project.objects.filter(slug=slug).exists()
 
@@ -96,3 +114,251 @@ def _free_slug(name: str) -> str:
         number += 1
         slug = f"{stem}-{number}"
     return slug
+
+
+def rename_project(project: Project, name: str, *, actor: audit.Actor, at: datetime) -> Project:
+    """Give the project another name and return it; its slug stays.
+
+    Raises ValidationError (name, or the project was deleted), PermissionDenied below owner.
+    Locks the head of the project's log.
+    """
+    name = _named(name)
+    with _opened(project, actor, at) as (log, current):
+        if name != current.name:
+            before, current.name = current.name, name
+            current.save(update_fields=["name"])
+            log.record("project.renamed", "project", current.slug, name, name=[before, name])
+    return current
+
+
+def delete_project(project: Project, *, actor: audit.Actor, at: datetime) -> Project:
+    """End the project at once, for every check and every page, and return it.
+
+    Its keys, members and catalogue stay until they are purged; its slug and its audit events for ever.
+    Raises ValidationError where it was deleted before, PermissionDenied below owner.
+    Locks the head of the project's log.
+    """
+    with _opened(project, actor, at) as (log, current):
+        current.deleted_at = at
+        current.save(update_fields=["deleted_at"])
+        log.record("project.deleted", "project", current.slug, current.name)
+    return current
+
+
+def add_member(project: Project, user: User, role: int, *, actor: audit.Actor, at: datetime) -> Membership:
+    """Make `user` a member and return the membership.
+
+    Raises ValidationError (user: a member already, or not active; role; the project was deleted),
+    PermissionDenied below owner. Locks the heads of the site log and of the project's.
+    """
+    wanted = _role(role)
+    with _members(project, actor, at) as (log, current):
+        if not User.objects.filter(pk=user.pk, is_active=True).exists():
+            raise ValidationError({"user": "This account isn't active."})
+        if current.memberships.filter(user=user).exists():
+            raise ValidationError({"user": "This person is a member already."})
+        member = Membership(project=current, user=user, role=wanted, created_at=at)
+        member.save(force_insert=True)
+        log.record("member.added", "person", str(user.pk), user.label, role=[None, wanted.label])
+    return member
+
+
+def change_role(project: Project, user: User, role: int, *, actor: audit.Actor, at: datetime) -> Membership:
+    """Give a member another role and return the membership.
+
+    Raises Membership.DoesNotExist, ValidationError (role; the last owner; the project was deleted),
+    PermissionDenied below owner. Locks the heads of the site log and of the project's.
+    """
+    wanted = _role(role)
+    with _members(project, actor, at) as (log, current):
+        member = Membership.objects.get(project=current, user=user)
+        before = Role(member.role)
+        if wanted != before:
+            if before is Role.OWNER:
+                _refuse_last_owner(current, user)
+            member.role = wanted
+            member.save(update_fields=["role"])
+            labels = [before.label, wanted.label]
+            log.record("member.role_changed", "person", str(user.pk), user.label, role=labels)
+    return member
+
+
+def remove_member(project: Project, user: User, *, actor: audit.Actor, at: datetime) -> None:
+    """End somebody's membership. The keys that they made keep working.
+
+    Raises Membership.DoesNotExist, ValidationError (the last owner; the project was deleted),
+    PermissionDenied below owner. Locks the heads of the site log and of the project's.
+    """
+    with _members(project, actor, at) as (log, current):
+        member = Membership.objects.get(project=current, user=user)
+        before = Role(member.role)
+        if before is Role.OWNER:
+            _refuse_last_owner(current, user)
+        member.delete()
+        log.record("member.removed", "person", str(user.pk), user.label, role=[before.label, None])
+
+
+def owned_alone(user: User) -> QuerySet[Project]:
+    """The projects that would be without an owner who can sign in, were it not for `user`."""
+    others = Membership.objects.filter(project=OuterRef("pk"), role=Role.OWNER, user__is_active=True)
+    return (
+        Project.objects.existing()
+        .filter(memberships__user=user, memberships__role=Role.OWNER)
+        .filter(~Exists(others.exclude(user=user)))
+        .order_by("slug")
+    )
+
+
+def add_resource(
+    project: Project,
+    name: str,
+    actions: Sequence[str],
+    *,
+    label: str = "",
+    actor: audit.Actor,
+    at: datetime,
+) -> Resource:
+    """Add a resource with its actions to the scope catalogue, and return it.
+
+    Raises ValidationError (name, label, actions; the project was deleted), PermissionDenied below admin.
+    Locks the head of the project's log.
+    """
+    name = _scope_part("name", name)
+    wanted, label = _actions(actions), _label(label or name.capitalize())
+    with _opened(project, actor, at, least=Role.ADMIN) as (log, current):
+        if current.resources.filter(name=name).exists():
+            raise ValidationError({"name": f"There is a resource called “{name}” already."})
+        resource = Resource(project=current, name=name, label=label, actions=wanted)
+        resource.save(force_insert=True)
+        log.record("resource.added", "resource", name, label, actions=[[], wanted])
+    return resource
+
+
+def edit_resource(
+    project: Project,
+    name: str,
+    actions: Sequence[str],
+    *,
+    label: str,
+    actor: audit.Actor,
+    at: datetime,
+) -> Resource:
+    """Change a resource's label and actions, and return it; its name stays, since scopes hold it.
+
+    An action that a living key holds can't go. Raises Resource.DoesNotExist, ValidationError (label,
+    actions; the project was deleted), PermissionDenied below admin. Locks the head of the project's log:
+    issuing a key does as well, so that none gets a scope that is just going.
+    """
+    wanted, label = _actions(actions), _label(label)
+    with _opened(project, actor, at, least=Role.ADMIN) as (log, current):
+        resource = current.resources.get(name=name)
+        before = {"label": resource.label, "actions": resource.actions}
+        _let_go(current, resource, wanted, at)
+        resource.label, resource.actions = label, wanted
+        after = {"label": label, "actions": wanted}
+        changed = {key: [before[key], after[key]] for key in after if before[key] != after[key]}
+        if changed:
+            resource.save(update_fields=["label", "actions"])
+            log.record("resource.edited", "resource", name, label, **changed)
+    return resource
+
+
+def remove_resource(project: Project, name: str, *, actor: audit.Actor, at: datetime) -> None:
+    """Take a resource with all its actions out of the catalogue.
+
+    Raises Resource.DoesNotExist, ValidationError (a living key holds one of its scopes; the project was
+    deleted), PermissionDenied below admin. Locks the head of the project's log.
+    """
+    with _opened(project, actor, at, least=Role.ADMIN) as (log, current):
+        resource = current.resources.get(name=name)
+        _let_go(current, resource, [], at)
+        resource.delete()
+        log.record("resource.removed", "resource", name, resource.label, actions=[resource.actions, []])
+
+
+@contextmanager
+def _opened(
+    project: Project, actor: audit.Actor, at: datetime, *, least: Role = Role.OWNER
+) -> Iterator[tuple[audit.Log, Project]]:
+    """Lock the project's log and give the project as it is now."""
+    _require(actor, least)
+    with audit.log(project.pk, actor, at) as log:
+        current = Project.objects.get(pk=project.pk)
+        if current.deleted_at is not None:
+            raise ValidationError("This project was deleted.", code="deleted")
+        yield log, current
+
+
+@contextmanager
+def _members(project: Project, actor: audit.Actor, at: datetime) -> Iterator[tuple[audit.Log, Project]]:
+    """Lock the site log before the project's.
+
+    Else two owners could leave at once, or one leave while the other's account is deactivated: each
+    would still see the other. `projects.people` locks the site log for an account.
+    """
+    with audit.log(SITE_LOG, actor, at), _opened(project, actor, at) as opened:
+        yield opened
+
+
+def _require(actor: audit.Actor, role: Role) -> None:
+    # What a key may do is a matter of its reach, and that is keys.
+    if actor.kind == "key" or actor.role < role:
+        raise PermissionDenied(f"Ask an {role.label.lower()} to do that.")
+
+
+def _refuse_last_owner(project: Project, user: User) -> None:
+    if owned_alone(user).filter(pk=project.pk).exists():
+        raise ValidationError(
+            f"{user.label} is the last owner of {project.name}. Make somebody else an owner first.",
+            code="last_owner",
+        )
+
+
+def _let_go(project: Project, resource: Resource, kept: Sequence[str], at: datetime) -> None:
+    """Ask whether the actions of the resource that aren't kept may go. Raises ValidationError."""
+    leaving = [f"{resource.name}:{action}" for action in resource.actions if action not in kept]
+    if leaving:
+        scopes_leaving.send(sender=Resource, project=project, scopes=leaving, at=at)
+
+
+def _named(name: str) -> str:
+    try:
+        return clean_name(name)
+    except ValidationError as error:
+        raise ValidationError({"name": error}) from None
+
+
+def _label(label: str) -> str:
+    try:
+        cleaned = clean_name(label)
+    except ValidationError as error:
+        raise ValidationError({"label": error}) from None
+    if len(cleaned) > _LABEL_LENGTH:
+        raise ValidationError({"label": f"Use {_LABEL_LENGTH} characters or fewer."})
+    return cleaned
+
+
+def _actions(actions: Iterable[str]) -> list[str]:
+    cleaned = list(dict.fromkeys(_scope_part("actions", action) for action in actions))
+    if not cleaned:
+        raise ValidationError({"actions": "Enter at least one action."})
+    return cleaned
+
+
+def _scope_part(field: str, text: str) -> str:
+    if not _SCOPE_PART.fullmatch(text) or len(text) > _RESOURCE_LENGTH:
+        raise ValidationError({field: _GRAMMAR})
+    return text
+
+
+_GRAMMAR: Final = (
+    "Use small letters, digits and hyphens, beginning with a letter, and"
+    f" {_RESOURCE_LENGTH} characters or fewer."
+)
+
+
+def _role(role: int) -> Role:
+    try:
+        return Role(role)
+    except ValueError:
+        raise ValidationError({"role": "Choose a role."}) from None

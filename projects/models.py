@@ -127,6 +127,10 @@ class Project(models.Model):
         """The resources of this project in the order in which they were added. One query."""
         return list(self.resources.all())
 
+    def scopes(self) -> list[str]:
+        """Every scope of the catalogue, as `resource:action`. One query."""
+        return [scope for resource in self.catalogue() for scope in resource.scopes()]
+
 
 FIRST_CATALOGUE: Final[dict[str, list[str]]] = {
     "sources": ["read", "write", "delete"],

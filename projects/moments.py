@@ -33,7 +33,12 @@ class Moment:
     def of(cls, moment: datetime) -> "Moment":
         utc = moment.astimezone(UTC)
         day = f"{utc.day} {_MONTHS[utc.month - 1]} {utc.year}"
-        return cls(utc.isoformat(timespec="seconds").replace("+00:00", "Z"), f"{day}, {utc:%H:%M} UTC", day)
+        return cls(timestamp(utc), f"{day}, {utc:%H:%M} UTC", day)
+
+
+def timestamp(moment: datetime) -> str:
+    """Return a time for machines, in UTC and whole seconds (RFC 3339): `2026-11-21T12:11:00Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def distance(moment: datetime, at: datetime) -> str:

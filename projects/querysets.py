@@ -26,27 +26,39 @@ class _Compare(Func):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A sort: a column that is never NULL, and its direction. The primary key breaks ties."""
+    """A sort: a column that is never NULL, and its direction. `tie`, as unique as a key, breaks ties.
+
+    Both may be of another table: `through` names the relation to it, which has a `project` of its own.
+    An index of that table then finds the place and gives the order.
+    """
 
     column: str
     descending: bool = True
+    through: str = ""
+    tie: str = "pk"
 
-    def by(self, *, reverse: bool = False) -> list[str]:
+    def applied(self, queryset: QuerySet[M], *, reverse: bool = False) -> QuerySet[M]:
+        """Return the queryset in this order, or in its reverse."""
+        if self.through:
+            queryset = queryset.filter(**{f"{self.through}__project": F("project")})
         sign = "-" if self.descending is not reverse else ""
-        return [f"{sign}{self.column}", f"{sign}pk"]
+        return queryset.order_by(*(f"{sign}{name}" for name in self._names()))
 
     def past(self, row: Model, *, reverse: bool = False) -> _Compare:
         """The condition for rows that come after `row` (before it, when reversed)."""
         joiner = " < " if self.descending is not reverse else " > "
-        return _Compare(Row(F(self.column), F("pk")), Row(*self._values(row)), arg_joiner=joiner)
+        place = Row(*(F(name) for name in self._names()))
+        return _Compare(place, Row(*self._values(row)), arg_joiner=joiner)
+
+    def _names(self) -> list[str]:
+        prefix = f"{self.through}__" if self.through else ""
+        return [f"{prefix}{self.column}", f"{prefix}{self.tie}"]
 
     def _values(self, row: Model) -> tuple[Combinable, Combinable]:
-        holder: Any = row
-        *path, name = self.column.split("__")
-        for part in path:
-            holder = getattr(holder, part)
-        field = holder._meta.get_field(name)
-        return Value(getattr(holder, name), output_field=field), Value(row.pk)
+        holder: Any = getattr(row, self.through) if self.through else row
+        field = holder._meta.get_field(self.column)
+        tie = getattr(holder, self.tie)
+        return Value(getattr(holder, self.column), output_field=field), Value(tie)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +86,7 @@ def page(
     edge = before if before is not None else after
     if edge is not None:
         queryset = queryset.filter(order.past(edge, reverse=reverse))
-    rows = list(queryset.order_by(*order.by(reverse=reverse))[: size + 1])
+    rows = list(order.applied(queryset, reverse=reverse)[: size + 1])
     more = len(rows) > size
     rows = rows[:size]
     if reverse:

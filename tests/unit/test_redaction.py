@@ -1,0 +1,80 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from config.redaction import holds_token, redact
+from keys import tokens
+from keys.tokens import ALPHABET
+
+TEXT = "kr_live_7Fq2aB3cD4eF0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZab32Zz7c"
+KEY_ID, SECRET = "7Fq2aB3cD4eF", "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZab"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TEXT,
+        f"the key is {TEXT}, keep it",
+        f"Authorization: Bearer {TEXT}",
+        TEXT.replace("live", "test"),
+        TEXT[:-1],
+        TEXT[:21],
+        f"prefix{TEXT}",
+        SECRET,
+        f"secret={SECRET}",
+        TEXT.removeprefix("kr_live_"),
+        # Zero-width and compatibility characters don't hide it.
+        TEXT[:12] + "\u200b" + TEXT[12:],
+        TEXT[:3] + "\u2060" + TEXT[3:],
+        TEXT[:30] + "\u00ad" + TEXT[30:],
+        TEXT[:30] + "\n" + TEXT[30:],
+        TEXT[:30] + "\u0301" + TEXT[30:],
+        "".join(chr(ord(char) + 0xFEE0) for char in TEXT),
+    ],
+)
+def test_a_token_or_its_secret_is_noticed(text: str) -> None:
+    assert holds_token(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Docs crawler",
+        f"kr_live_{KEY_ID}",
+        f"kr_live_{KEY_ID[:4]}…9Zz7",
+        KEY_ID,
+        "the kr_live_ prefix",
+        "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "D41D8CD98F00B204E9800998ECF8427ED41D8CD98F00B204",
+        "2f1c9a54-3c8e-4b0a-9d7b-0d6d1f8f5b6e",
+        "docs-crawler.of-the-second-team.example.org/with/a/long/path",
+    ],
+)
+def test_a_key_id_a_preview_and_ordinary_words_are_left_alone(text: str) -> None:
+    assert not holds_token(text)
+    assert redact(text) == text
+
+
+@given(st.sampled_from(["live", "test"]), st.text(max_size=20), st.text(max_size=20))
+def test_nothing_of_a_token_is_left_after_redaction(env: str, before: str, after: str) -> None:
+    token = tokens.generate(env)
+    shown = redact(f"{before} {token.text} {after}")
+    assert shown == f"{redact(before)} kr_{env}_[redacted] {redact(after)}"
+    assert token.secret not in shown
+    assert token.key_id not in shown
+
+
+def test_each_token_of_a_text_is_redacted_a_part_of_one_too() -> None:
+    assert redact(f"{TEXT} and {TEXT[:30]}.") == "kr_live_[redacted] and kr_live_[redacted]."
+
+
+@given(st.text(max_size=60))
+def test_redacting_twice_changes_nothing_more(text: str) -> None:
+    assert redact(redact(text)) == redact(text)
+
+
+@given(st.integers(min_value=13, max_value=56), st.text(ALPHABET, min_size=56, max_size=56))
+def test_every_part_that_reaches_into_the_secret_is_noticed(length: int, rest: str) -> None:
+    assert holds_token("kr_live_" + rest[:length])
+    assert redact("kr_live_" + rest[:length]) == "kr_live_[redacted]"

@@ -4,50 +4,54 @@ Problem details are RFC 9457's, `WWW-Authenticate` is RFC 6750's (section 3).
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from django.core.exceptions import ValidationError
 from django.http import HttpResponse
 
+from keys import problems
+from keys.problems import ProblemType
 from keys.verification import Outcome, Verdict
 
 REALM: Final = 'Bearer realm="keyrack"'
 
-_TITLES: Final = {
-    Outcome.MALFORMED: "Not an API key",
-    Outcome.UNKNOWN: "Unknown API key",
-    Outcome.REVOKED: "API key revoked",
-    Outcome.EXPIRED: "API key expired",
-    Outcome.PAUSED: "API key paused",
-    Outcome.WRONG_ENVIRONMENT: "Wrong environment",
-    Outcome.SCOPE_MISSING: "Scope missing",
-}
-_DETAILS: Final = {
-    Outcome.MALFORMED: "The token is malformed or mistyped.",
-    Outcome.UNKNOWN: "No key with this token exists here.",
-    Outcome.REVOKED: "The key was revoked.",
-    Outcome.EXPIRED: "The key has expired.",
-    Outcome.PAUSED: "The key is paused.",
-    Outcome.WRONG_ENVIRONMENT: "The key belongs to another environment.",
-    Outcome.SCOPE_MISSING: "The key doesn't have the scope that this needs.",
+# More than these help nobody, and a body can have thousands of unknown members.
+_ERRORS_TOLD: Final = 20
+
+_OF_OUTCOME: Final = {
+    Outcome.MALFORMED: problems.MALFORMED,
+    Outcome.UNKNOWN: problems.UNKNOWN,
+    Outcome.REVOKED: problems.REVOKED,
+    Outcome.EXPIRED: problems.EXPIRED,
+    Outcome.PAUSED: problems.PAUSED,
+    Outcome.WRONG_ENVIRONMENT: problems.WRONG_ENVIRONMENT,
+    Outcome.SCOPE_MISSING: problems.SCOPE_MISSING,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An RFC 9457 problem: its type is `urn:keyrack:problem:<code>`, stable across deployments."""
+    """An RFC 9457 problem of one of the types in `keys.problems`."""
 
-    status: int
-    code: str
-    title: str
+    type: ProblemType
     detail: str
-    headers: dict[str, str] = field(default_factory=dict)
-    members: dict[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    members: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def code(self) -> str:
+        return self.type.code
+
+    @property
+    def status(self) -> int:
+        return self.type.status
 
     def response(self) -> HttpResponse:
         body = {
-            "type": f"urn:keyrack:problem:{self.code}",
-            "title": self.title,
+            "type": self.type.urn,
+            "title": self.type.title,
             "status": self.status,
             "detail": self.detail,
             **self.members,
@@ -57,46 +61,95 @@ class Problem:
         )
 
 
-NO_CREDENTIALS: Final = Problem(
-    401, "no-credentials", "API key needed",
-    "Present a key as `Authorization: Bearer …` or `X-API-Key: …`.",
-    {"WWW-Authenticate": REALM},
-)  # fmt: skip
-TWO_CREDENTIALS: Final = Problem(
-    400, "two-credentials", "Two different keys", "Present one key, not two different ones.",
-    {"WWW-Authenticate": f'{REALM}, error="invalid_request"'},
-)  # fmt: skip
-TOKEN_IN_QUERY: Final = Problem(
-    400, "token-in-query", "Key in the URL",
-    "A key in a URL ends up in logs and histories: send it in a header, and revoke this one.",
-    {"WWW-Authenticate": f'{REALM}, error="invalid_request"'},
-)  # fmt: skip
-UNAVAILABLE: Final = Problem(
-    503, "unavailable", "Keyrack can't check keys now",
-    "The database doesn't answer. Nothing was decided; try again.",
-    {"Retry-After": "1"},
-)  # fmt: skip
+def problem(
+    kind: ProblemType, *, headers: Mapping[str, str] | None = None, members: Mapping[str, Any] | None = None
+) -> Problem:
+    """Return the problem of a type whose `detail` is always the same."""
+    return Problem(kind, kind.says, headers or {}, members or {})
+
+
+_INVALID_REQUEST: Final = {"WWW-Authenticate": f'{REALM}, error="invalid_request"'}
+
+NO_CREDENTIALS: Final = problem(problems.NO_CREDENTIALS, headers={"WWW-Authenticate": REALM})
+TWO_CREDENTIALS: Final = problem(problems.TWO_CREDENTIALS, headers=_INVALID_REQUEST)
+TOKEN_IN_QUERY: Final = problem(problems.TOKEN_IN_QUERY, headers=_INVALID_REQUEST)
+UNAVAILABLE: Final = problem(problems.UNAVAILABLE, headers={"Retry-After": "1"})
+NO_SUCH_KEY: Final = problem(problems.NOT_FOUND)
+LENGTH_REQUIRED: Final = problem(problems.LENGTH_REQUIRED)
+TOO_LARGE: Final = problem(problems.TOO_LARGE)
+
+
+def method_not_allowed(allowed: str) -> Problem:
+    return Problem(problems.METHOD_NOT_ALLOWED, f"Use {allowed}.", {"Allow": allowed})
+
+
+def unsupported_type(content_type: str) -> Problem:
+    return Problem(problems.UNSUPPORTED_TYPE, f"Send {content_type}.")
+
+
+def bad_body(detail: str) -> Problem:
+    return Problem(problems.BAD_BODY, detail)
+
+
+def invalid_request(description: str) -> Problem:
+    """A form that can't be understood, with the `error` that OAuth clients read (RFC 6749, 5.2)."""
+    return _oauth(problems.INVALID_REQUEST, description)
+
+
+def unsupported_token(description: str) -> Problem:
+    """A token that can't be revoked this way (RFC 7009, section 2.2.1)."""
+    return _oauth(problems.UNSUPPORTED_TOKEN_TYPE, description)
+
+
+def _oauth(kind: ProblemType, description: str) -> Problem:
+    members = {"error": kind.code.replace("-", "_"), "error_description": description}
+    return Problem(kind, description, members=members)
+
+
+def invalid(error: ValidationError) -> Problem:
+    """A verb's refusal of what was asked, by member."""
+    by_member = error.message_dict if hasattr(error, "error_dict") else {"": error.messages}
+    return invalid_members([(name, text) for name, texts in by_member.items() for text in texts])
+
+
+def invalid_members(wrong: Sequence[tuple[str, str]]) -> Problem:
+    """A body whose members are wrong; each is named, with what is wrong."""
+    return _named(problems.INVALID, wrong)
+
+
+def invalid_parameters(wrong: Sequence[tuple[str, str]]) -> Problem:
+    """A query or header that is wrong; each parameter is named, with what is wrong."""
+    return _named(problems.INVALID_PARAMETER, wrong)
+
+
+def _named(kind: ProblemType, wrong: Sequence[tuple[str, str]]) -> Problem:
+    told = wrong[:_ERRORS_TOLD]
+    detail = " ".join(f"{name}: {text}" if name else text for name, text in told)
+    return Problem(
+        kind, detail, members={"errors": [{"member": name, "detail": text} for name, text in told]}
+    )
+
+
+def beyond_bounds(detail: str) -> Problem:
+    """A key that asks for more than it has."""
+    return Problem(problems.BEYOND_BOUNDS, detail)
 
 
 def problem_of(verdict: Verdict) -> Problem:
     """Return the problem that a refusal is answered with; not for a valid verdict."""
-    outcome = verdict.outcome
-    detail = _DETAILS[outcome]
-    if outcome is Outcome.SCOPE_MISSING:
+    kind = _OF_OUTCOME[verdict.outcome]
+    if kind is problems.SCOPE_MISSING:
         challenge = f'{REALM}, error="insufficient_scope", scope="{verdict.missing}"'
-        return Problem(
-            403, outcome, _TITLES[outcome], detail, {"WWW-Authenticate": challenge},
-            {"scope": verdict.missing},
-        )  # fmt: skip
-    challenge = f'{REALM}, error="invalid_token", error_description="{detail}"'
-    return Problem(401, outcome, _TITLES[outcome], detail, {"WWW-Authenticate": challenge})
+        return problem(kind, headers={"WWW-Authenticate": challenge}, members={"scope": verdict.missing})
+    challenge = f'{REALM}, error="invalid_token", error_description="{kind.says}"'
+    return problem(kind, headers={"WWW-Authenticate": challenge})
 
 
 def json_response(
-    body: dict[str, Any],
+    body: Mapping[str, Any],
     *,
     status: int = 200,
-    headers: dict[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
     content_type: str = "application/json",
 ) -> HttpResponse:
     """Return `body` as JSON that no cache keeps."""

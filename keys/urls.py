@@ -1,17 +1,36 @@
-from django.urls import path
+from django.urls import path, register_converter
+from django.urls.converters import StringConverter
 
-from keys import api, views
+from keys import views
+from keys.api import keys, openapi, tokens
 
+
+class KeyId(StringConverter):
+    """A key id and nothing else: whatever is pasted in its place ends in a 404, before the database."""
+
+    regex = "[0-9A-Za-z]{12}"
+
+
+register_converter(KeyId, "key_id")
+
+api = "api/v1/"
 settings = "projects/<slug:slug>/settings/keys/"
 
 urlpatterns = [
     path(settings, views.key_list, name="key_list"),
     path(f"{settings}search/", views.key_search, name="key_search"),
     path(f"{settings}new/", views.key_create, name="key_create"),
-    path(f"{settings}<str:key_id>/", views.key_detail, name="key_detail"),
-    path(f"{settings}<str:key_id>/confirm/", views.key_confirm, name="key_confirm"),
-    path(f"{settings}<str:key_id>/renew/", views.key_renew, name="key_renew"),
-    path(f"{settings}<str:key_id>/revoke/", views.key_revoke, name="key_revoke"),
-    path(f"{settings}<str:key_id>/env/", views.key_env, name="key_env"),
-    path("api/v1/whoami", api.whoami, name="whoami"),
+    path(f"{settings}<key_id:key_id>/", views.key_detail, name="key_detail"),
+    path(f"{settings}<key_id:key_id>/confirm/", views.key_confirm, name="key_confirm"),
+    path(f"{settings}<key_id:key_id>/renew/", views.key_renew, name="key_renew"),
+    path(f"{settings}<key_id:key_id>/revoke/", views.key_revoke, name="key_revoke"),
+    path(f"{settings}<key_id:key_id>/env/", views.key_env, name="key_env"),
+    path(f"{api}whoami", tokens.whoami_view, name="whoami"),
+    path(f"{api}introspect", tokens.introspect_view, name="introspect"),
+    path(f"{api}revoke", tokens.revoke_token_view, name="revoke_token"),
+    path(f"{api}openapi.json", openapi.openapi_view, name="openapi"),
+    path(f"{api}keys", keys.keys_view, name="api_keys"),
+    path(f"{api}keys/<str:key_id>", keys.key_view, name="api_key"),
+    path(f"{api}keys/<str:key_id>/renew", keys.renew_view, name="api_key_renew"),
+    path(f"{api}keys/<str:key_id>/revoke", keys.revoke_view, name="api_key_revoke"),
 ]

@@ -13,11 +13,21 @@ from django.utils.text import slugify
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from config.fragments import answer, current_query, into, is_fragment, see_other, then
+from config.fragments import (
+    answer,
+    asked_from_elsewhere,
+    current_query,
+    go_to,
+    into,
+    is_fragment,
+    see_other,
+    then,
+)
 from keys import lifecycle
 from keys.forms import KeyForm, RenewForm, RevokeForm
 from keys.listing import BadCursor, Listing, holds_pasted_key, search_query
 from keys.models import Key
+from keys.permissions import may_renew
 from keys.rows import Row, allowed, in_use
 from keys.timeline import told
 from keys.verification import proves
@@ -59,7 +69,7 @@ def key_create(request: HttpRequest, slug: str) -> HttpResponse:
     access = project_for(request.user, slug, at_least=Role.OPERATOR)
     at = timezone.now()
     catalogue = access.project.catalogue()
-    form = KeyForm(request.POST or None, role=access.role, catalogue=catalogue, at=at)
+    form = KeyForm(_posted(request), role=access.role, catalogue=catalogue, at=at)
     if request.method == "POST" and form.is_valid():
         try:
             issued = lifecycle.issue(
@@ -86,9 +96,9 @@ def key_detail(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
     events = AuditEvent.objects.filter(project_id=access.project.pk, object_kind="key", object_id=key_id)
     context = {
         "row": Row.of(key, actor, at),
-        "scopes": key.grant.listed(_catalogue(access)),
+        "scopes": key.grant.listed(access.project.scopes()),
         "environment": key.get_environment_display(),
-        "may_renew_automator": key.is_protected and allowed(lifecycle.may_renew, actor, key),
+        "may_renew_automator": key.is_protected and allowed(may_renew, actor, key),
         "timeline": [told(event) for event in events.order_by("-number")[:100]],
     }
     return render(request, "keys/key_detail.html", _context(access, **context))
@@ -111,21 +121,19 @@ def key_confirm(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
 @never_cache
 def key_renew(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
     access = project_for(request.user, slug, at_least=Role.OPERATOR)
-    key = _key(access, key_id)
-    lifecycle.may_renew(access.actor(request), key)
-    form = RenewForm(request.POST or None, initial={"version": key.version})
-    if request.method == "POST" and form.is_valid():
-        try:
+    key, at = _key(access, key_id), timezone.now()
+    may_renew(access.actor(request), key)
+    form = RenewForm(_posted(request), initial={"version": key.version})
+    try:
+        lifecycle.refuse_renewing(key, at)
+        if request.method == "POST" and form.is_valid():
+            version = form.cleaned_data["version"]
             issued = lifecycle.renew(
-                access.project,
-                key_id,
-                actor=access.actor(request),
-                at=timezone.now(),
-                version=form.cleaned_data["version"],
+                access.project, key_id, actor=access.actor(request), at=at, version=version
             )
-        except lifecycle.Conflict as conflict:
-            return _conflict(request, access, conflict)
-        return _once(request, access, issued)
+            return _once(request, access, issued)
+    except lifecycle.Conflict as conflict:
+        return _conflict(request, access, conflict)
     heading = "Renew the Automator Key?" if key.is_protected else "Get a new secret?"
     return _form(request, access, "keys/key_renew.html", form, key=key, heading=heading)
 
@@ -135,7 +143,7 @@ def key_revoke(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
     access = project_for(request.user, slug, at_least=Role.OPERATOR)
     key, at = _key(access, key_id), timezone.now()
     busy = in_use(key, at)
-    form = RevokeForm(request.POST if request.method == "POST" else None, key=key, in_use=busy)
+    form = RevokeForm(_posted(request), key=key, in_use=busy)
     try:
         lifecycle.refuse_revoking(key, at)
         if request.method == "POST" and form.is_valid():
@@ -164,6 +172,11 @@ def key_env(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
     filename = f"{slugify(key.name) or key.key_id}.env"
     response["Content-Disposition"] = f'attachment; filename="{filename}"'
     return response
+
+
+def _posted(request: HttpRequest) -> QueryDict | None:
+    """Return what a form is bound to: whatever was posted, nothing of it included."""
+    return request.POST if request.method == "POST" else None
 
 
 def _revoke(request: HttpRequest, access: Access, key: Key, reason: str, at: datetime) -> HttpResponse:
@@ -238,6 +251,8 @@ def _back_to_list(request: HttpRequest, access: Access, message: str, *, focus: 
     """Answer a verb: the tables as the person had them, with a message, and the dialog closed."""
     if not is_fragment(request):
         return see_other(request, _list_url(access), message)
+    if asked_from_elsewhere(request, _list_url(access)):
+        return go_to(request, _list_url(access), message)
     listing = _listing(request, access, _current_params(request, access))
     messages.success(request, message)
     response = into(_list(request, access, listing), "#listing")
@@ -269,10 +284,6 @@ def _key(access: Access, key_id: str) -> Key:
     if key is None:
         raise Http404
     return key
-
-
-def _catalogue(access: Access) -> list[str]:
-    return [scope for resource in access.project.catalogue() for scope in resource.scopes()]
 
 
 def _context(access: Access, **context: Any) -> dict[str, Any]:

@@ -1,0 +1,226 @@
+"""`/api/v1/keys`: list, issue, read, edit, renew and revoke keys, with a key."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+from urllib.parse import urlencode
+
+from django.http import HttpResponse
+from django.urls import reverse
+
+from keys import answers, lifecycle, problems
+from keys.api.bodies import KeyBody, KeyPage, KeyWithToken
+from keys.api.operations import About, Operation
+from keys.api.requests import Call, Refused, keyed
+from keys.api.schemas import KeyChanges, KeyQuery, NewKey, Renewal, Revocation, body, query
+from keys.kinds import NEVER_USED
+from keys.models import Key
+from keys.querysets import LAST_REVOKED_FIRST, SORTS, KeyQuerySet
+from keys.search import read
+from projects.moments import timestamp
+from projects.querysets import page
+
+# Visible ASCII; what it says is the client's business (it is kept as a digest).
+_IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+def list_keys(call: Call) -> HttpResponse:
+    asked = query(call.request, KeyQuery)
+    order = LAST_REVOKED_FIRST if asked.status == "revoked" else SORTS[asked.sort]
+    shown = page(_found(call, asked), order, after=_edge(call, asked), size=asked.limit)
+    cursor = shown.rows[-1].key_id if shown.rows and shown.has_next else None
+    response = answers.json_response(KeyPage(keys=described_all(call, shown.rows), next_cursor=cursor))
+    if cursor:
+        given = {**call.request.GET.dict(), "cursor": cursor}
+        response["Link"] = f'<{reverse("api_keys")}?{urlencode(given)}>; rel="next"'
+    return response
+
+
+def issue_key(call: Call) -> HttpResponse:
+    wanted = body(call.request, NewKey)
+    issued = lifecycle.issue(
+        call.project,
+        wanted.draft(call.at),
+        actor=call.actor,
+        at=call.at,
+        nonce=_idempotency_key(call),
+        confirmed=True,
+    )
+    url = reverse("api_key", args=[issued.key.key_id])
+    return answers.json_response(_with_token(call, issued), status=201, headers={"Location": url})
+
+
+def read_key(call: Call, key_id: str) -> HttpResponse:
+    return _answer(call, call.called(key_id))
+
+
+def edit_key(call: Call, key_id: str) -> HttpResponse:
+    changes = body(call.request, KeyChanges)
+    call.called(key_id)
+    key = lifecycle.edit(
+        call.project, key_id, changes.edit(), actor=call.actor, at=call.at, version=changes.version
+    )
+    return _answer(call, key)
+
+
+def renew_key(call: Call, key_id: str) -> HttpResponse:
+    renewal = body(call.request, Renewal)
+    call.called(key_id)
+    issued = lifecycle.renew(
+        call.project, key_id, actor=call.actor, at=call.at, version=renewal.version, confirmed=True
+    )
+    return answers.json_response(_with_token(call, issued))
+
+
+def revoke_key(call: Call, key_id: str) -> HttpResponse:
+    return _revoked(call, key_id, body(call.request, Revocation, optional=True).reason)
+
+
+def delete_key(call: Call, key_id: str) -> HttpResponse:
+    return _revoked(call, key_id, "")
+
+
+def _revoked(call: Call, key_id: str, reason: str) -> HttpResponse:
+    """Revoke, and answer the row; a second time the same row again."""
+    call.called(key_id)
+    try:
+        key = lifecycle.revoke(call.project, key_id, actor=call.actor, at=call.at, reason=reason)
+    except lifecycle.AlreadyRevoked as before:
+        key = before.key
+    return _answer(call, key)
+
+
+def described(key: Key, catalogue: Sequence[str], at: datetime) -> KeyBody:
+    """Return a key as the JSON API shows it: never its hash, never its secret."""
+    use = key.activity.last_used_at
+    return {
+        "key_id": key.key_id,
+        "name": key.name,
+        "type": key.type,
+        "environment": key.environment,
+        "scopes": key.grant.listed(catalogue),
+        "note": key.note,
+        "preview": key.preview,
+        "status": key.status(at).name.lower(),
+        "created_at": timestamp(key.created_at),
+        "created_by": key.created_by_label,
+        "expires_at": None if key.never_expires else timestamp(key.expires_at),
+        "last_used_at": None if use == NEVER_USED else timestamp(use),
+        "revoked_at": timestamp(key.revoked_at) if key.revoked_at else None,
+        "revoked_by": key.revoked_by_label or None,
+        "revoked_reason": key.revoked_reason or None,
+        "version": key.version,
+    }
+
+
+def described_all(call: Call, keys: Sequence[Key]) -> list[KeyBody]:
+    catalogue = call.project.scopes()
+    return [described(key, catalogue, call.at) for key in keys]
+
+
+def _answer(call: Call, key: Key) -> HttpResponse:
+    return answers.json_response(described(key, call.project.scopes(), call.at))
+
+
+def _with_token(call: Call, issued: lifecycle.Issued) -> KeyWithToken:
+    return {**described(issued.key, call.project.scopes(), call.at), "token": issued.token}
+
+
+def _found(call: Call, asked: KeyQuery) -> KeyQuerySet:
+    keys: KeyQuerySet = call.visible()
+    keys = keys.revoked(call.at) if asked.status == "revoked" else keys.listed(call.at)
+    if asked.status not in (None, "revoked"):
+        keys = keys.with_status(asked.status or "", call.at)
+    if sought := read(asked.q):
+        keys = keys.sought(sought)
+    for column in ("type", "environment"):
+        if value := getattr(asked, column):
+            keys = keys.filter(**{column: value})
+    if asked.mine:
+        keys = keys.filter(created_by_key=call.key)
+    return keys.unused_since(call.at) if asked.unused else keys
+
+
+def _edge(call: Call, asked: KeyQuery) -> Key | None:
+    """Return the last key of the page before. Raises Refused for one that isn't of such a list."""
+    if asked.cursor is None:
+        return None
+    edge: Key | None = call.visible().filter(key_id=asked.cursor).first()
+    if edge is None or (asked.status == "revoked" and edge.revoked_at is None):
+        raise Refused(answers.invalid_parameters([("cursor", "It isn't of this list.")]))
+    return edge
+
+
+def _idempotency_key(call: Call) -> str:
+    given: str | None = call.request.headers.get("Idempotency-Key")
+    if given is not None and not _IDEMPOTENCY_KEY.fullmatch(given):
+        wrong = [("Idempotency-Key", "Use 1 to 255 characters of visible ASCII.")]
+        raise Refused(answers.invalid_parameters(wrong))
+    return given or ""
+
+
+_LIST = About(
+    "list_keys", "List keys",
+    "The keys of the project, a page at a time. A test key sees test keys only. The last page has no"
+    " `next_cursor`, and no `Link`.",
+    KeyPage, "A page of keys.",
+    query=KeyQuery, gives=("Link",),
+)  # fmt: skip
+_ISSUE = About(
+    "issue_key", "Issue a key",
+    "The answer holds the token, this once. Send an `Idempotency-Key`, and a repeated request makes no second"
+    " key: it is told which one it made. The new key lies within the bounds of the key that issues it: its"
+    " scopes, environment and expiry; so a key that ends within 90 days has to say `expires_at`.",
+    KeyWithToken, "The key, and its token.", status=201,
+    body=NewKey, takes=("Idempotency-Key",), gives=("Location",),
+    problems=(problems.INVALID_PARAMETER, problems.BEYOND_BOUNDS, problems.ALREADY_ISSUED),
+)  # fmt: skip
+_READ = About(
+    "read_key", "Read a key", "A revoked or expired key is still there.", KeyBody, "The key."
+)  # fmt: skip
+_EDIT = About(
+    "edit_key", "Edit a key",
+    "Its name, note, scopes (of a restricted key) and expiry; the token stays. `version` is the one that you"
+    " read: where somebody has changed the key since, nothing is done. An expired key doesn't come back.",
+    KeyBody, "The key as it is now.",
+    body=KeyChanges,
+    problems=(
+        problems.BEYOND_BOUNDS, problems.STALE, problems.PROTECTED, problems.ALREADY_REVOKED,
+    ),
+)  # fmt: skip
+_DELETE = About(
+    "delete_key", "Revoke a key (DELETE)",
+    "Requests with the key fail from the answer on, everywhere. Its row stays, for audit. The same again"
+    " answers the same.",
+    KeyBody, "The revoked key.",
+    problems=(problems.BEYOND_BOUNDS, problems.PROTECTED),
+)  # fmt: skip
+_RENEW = About(
+    "renew_key", "Give a key a new secret",
+    "For a key that was issued in the console and that nobody has confirmed or used: the same key with a"
+    " fresh token; the old one stops at once.",
+    KeyWithToken, "The key, and its new token.",
+    body=Renewal,
+    problems=(
+        problems.BEYOND_BOUNDS, problems.STALE, problems.NOT_RENEWABLE, problems.ALREADY_REVOKED,
+    ),
+)  # fmt: skip
+_REVOKE = About(
+    "revoke_key", "Revoke a key",
+    "As `DELETE`, with a reason. The body may be left out.",
+    KeyBody, "The revoked key.",
+    body=Revocation, body_optional=True,
+    problems=(problems.BEYOND_BOUNDS, problems.PROTECTED),
+)  # fmt: skip
+
+keys_view = keyed(
+    GET=Operation(list_keys, _LIST, "keys:read"), POST=Operation(issue_key, _ISSUE, "keys:write")
+)
+key_view = keyed(
+    GET=Operation(read_key, _READ, "keys:read"),
+    PATCH=Operation(edit_key, _EDIT, "keys:write"),
+    DELETE=Operation(delete_key, _DELETE, "keys:write"),
+)
+renew_view = keyed(POST=Operation(renew_key, _RENEW, "keys:write"))
+revoke_view = keyed(POST=Operation(revoke_key, _REVOKE, "keys:write"))

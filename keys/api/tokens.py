@@ -1,0 +1,129 @@
+"""What can be asked of a token: what it is (whoami, introspection), and to end it (revocation)."""
+
+from datetime import datetime
+from typing import Final
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+
+from keys import answers, lifecycle, problems
+from keys.api.bodies import Active, Identity, Inactive, Nothing
+from keys.api.operations import About, Operation
+from keys.api.requests import Call, keyed, presented_token, public
+from keys.api.schemas import PresentedToken, form
+from keys.models import Key
+from keys.permissions import KeyActor
+from keys.verification import Facts, check
+from projects.models import Project
+from projects.moments import timestamp
+
+_REVOKED_BY_HOLDER: Final = "Revoked by whoever held it."
+
+
+def whoami(request: HttpRequest) -> HttpResponse:
+    """`GET /api/v1/whoami`: what the presented key is and may do, in whatever environment."""
+    presented = presented_token(request)
+    if presented is None:
+        return answers.NO_CREDENTIALS.response()
+    verdict = check(presented, at=timezone.now(), environment=None)
+    if not verdict.is_valid or verdict.facts is None:
+        return answers.problem_of(verdict).response()
+    return answers.json_response(_identity(verdict.facts))
+
+
+def introspect(call: Call) -> HttpResponse:
+    """`POST /api/v1/introspect` (RFC 7662): what a token is, for a service that was presented it.
+
+    A token that isn't good, or not of the caller's project, is `{"active": false}` and nothing more
+    (section 2.2); a test key learns nothing of live ones. `token_type_hint` binds nothing (2.1).
+    """
+    token = form(call.request, PresentedToken).token
+    verdict = check(token, at=call.at, project=call.project.slug, environment=None)
+    facts = verdict.facts
+    blind = facts is not None and call.key.environment == "test" != facts.environment
+    if not verdict.is_valid or facts is None or blind:
+        return answers.json_response(Inactive(active=False))
+    return answers.json_response(_introspected(facts, call.project))
+
+
+def revoke(request: HttpRequest) -> HttpResponse:
+    """`POST /api/v1/revoke` (RFC 7009): whoever holds a token can end it.
+
+    200 whether the token was known or not (section 2.2). The Automator Key is refused, so that nobody
+    thinks it dead.
+    """
+    token, at = form(request, PresentedToken).token, timezone.now()
+    verdict = check(token, at=at, environment=None)
+    if verdict.facts is None:
+        return answers.json_response(Nothing())
+    key = Key.objects.select_related("project").get(key_id=verdict.facts.key_id)
+    actor = KeyActor.acting(key, getattr(request, "client_address", None))
+    try:
+        lifecycle.revoke(key.project, key.key_id, actor=actor, at=at, reason=_REVOKED_BY_HOLDER)
+    except lifecycle.Protected as protected:
+        return answers.unsupported_token(str(protected)).response()
+    except lifecycle.AlreadyRevoked:
+        pass
+    return answers.json_response(Nothing())
+
+
+def _identity(facts: Facts) -> Identity:
+    project = Project(pk=facts.project_id)
+    return {
+        "key_id": facts.key_id,
+        "name": facts.name,
+        "type": facts.type,
+        "environment": facts.environment,
+        "project": facts.project,
+        "scopes": facts.grant.listed(project.scopes()),
+        "created_at": timestamp(facts.created_at),
+        "expires_at": timestamp(facts.expires) if facts.expires else None,
+    }
+
+
+def _introspected(facts: Facts, project: Project) -> Active:
+    members: Active = {
+        "active": True,
+        "scope": " ".join(facts.grant.listed(project.scopes())),
+        "client_id": facts.key_id,
+        "sub": facts.key_id,
+        "token_type": "Bearer",
+        "iat": _seconds(facts.created_at),
+        "jti": facts.key_id,
+        "project": facts.project,
+        "type": facts.type,
+        "environment": facts.environment,
+        "name": facts.name,
+    }
+    if facts.expires:
+        members["exp"] = _seconds(facts.expires)
+    return members
+
+
+def _seconds(moment: datetime) -> int:
+    return int(moment.timestamp())
+
+
+_WHOAMI = About(
+    "whoami", "Ask what the presented key is",
+    "Every key may ask, of either environment. Good for a first call, and for a client that wants to know"
+    " when its key ends.",
+    Identity, "What the key is and may do.", any_key=True,
+)  # fmt: skip
+_INTROSPECT = About(
+    "introspect", "Introspect a token (RFC 7662)",
+    "For a service that was presented a token: is it good, and what may it do? A token that isn't good, or"
+    " isn't of the caller's project, is `{\"active\": false}` and nothing more. A test key learns nothing of"
+    " live ones.",
+    Active | Inactive, "What the token is.", form=PresentedToken,
+)  # fmt: skip
+_REVOKE_TOKEN = About(
+    "revoke_token", "Revoke a token (RFC 7009)",
+    "Whoever holds a token can end it: no other key is needed. 200 whether the token was known or not.",
+    Nothing, "The token opens nothing any more.", form=PresentedToken,
+    problems=(problems.UNSUPPORTED_TOKEN_TYPE,),
+)  # fmt: skip
+
+whoami_view = public(GET=Operation(whoami, _WHOAMI))
+introspect_view = keyed(POST=Operation(introspect, _INTROSPECT, "keys:read"))
+revoke_token_view = public(POST=Operation(revoke, _REVOKE_TOKEN))

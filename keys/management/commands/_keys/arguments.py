@@ -1,0 +1,182 @@
+"""What `manage.py keys` is asked with. A token goes no further than here, but to a verb that refuses it."""
+
+import argparse
+from datetime import UTC, date, datetime, time
+from typing import Any, Final, NoReturn
+
+from django.core.management.base import CommandError, CommandParser
+
+from config.redaction import holds_token
+from keys.forms import DEFAULT_LIFETIME, LIFETIMES
+from keys.kinds import NEVER_EXPIRES, Environment, KeyType
+from keys.management.commands._keys import exits
+from keys.permissions import ISSUABLE
+from keys.querysets import STATUSES
+from keys.scopes import is_scope
+from projects.querysets import PAGE_SIZE
+
+REVOKED: Final = "revoked"
+ANY: Final = "any"
+
+_LIFETIMES: Final = {f"{days}d": span for days, (_, span) in LIFETIMES.items()}
+_LEAKED: Final = (
+    "an argument looks like a key. It stands in the shell's history now, and others on this machine could"
+    " see it: remove it there, and revoke the key unless you are alone here. `keys check` reads a key from"
+    " standard input; everything else goes by the key id, the 12 characters after kr_live_ or kr_test_."
+)
+
+
+class Parser(CommandParser):
+    """Says one line where arguments can't be understood, and never repeats a token in it."""
+
+    _leaked = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self._leaked = any(holds_token(argument) for argument in args or ())
+        if not all(_is_text(argument) for argument in args or ()):
+            self.error("an argument isn't UTF-8 text.")
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        said = _LEAKED if self._leaked else message
+        if self.called_from_command_line:
+            self.exit(exits.MISUSED, f"{self.prog}: error: {said}\n")
+        raise CommandError(f"Error: {said}", returncode=exits.MISUSED)
+
+
+def add(parser: CommandParser) -> None:
+    """Add the verbs with their arguments."""
+    # Django makes the parser itself; those of the verbs come from its class.
+    parser.__class__ = Parser
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="list | issue | renew | revoke | check")
+    _list(_verb(verbs, "list", "list a project's keys, newest first"))
+    _issue(_verb(verbs, "issue", "make a key; its token, shown this once, goes to standard output alone"))
+    _renew(_verb(verbs, "renew", "give a key that nobody has used yet, or the Automator Key, a new secret"))
+    _revoke(_verb(verbs, "revoke", "end keys at once and for good"))
+    _check(_verb(verbs, "check", "say whether the key on standard input is good"))
+
+
+def _verb(verbs: Any, name: str, summary: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        epilog=exits.table(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        # A script that abbreviates would break with the next option.
+        allow_abbrev=False,
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON, one object a line")
+    if name != "check":
+        parser.add_argument(
+            "project", type=_public, metavar="PROJECT", help="the project's slug, as in its address"
+        )
+    return parser
+
+
+def _list(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--q", type=_public, default="", metavar="TEXT", help="a part of the name, a key id or a preview"
+    )
+    verb.add_argument("--type", choices=KeyType.values)
+    verb.add_argument("--status", choices=[*STATUSES, REVOKED], help="default: all that aren't revoked")
+    verb.add_argument("--environment", choices=Environment.values)
+    how_many = verb.add_mutually_exclusive_group()
+    how_many.add_argument("--limit", type=_count, default=PAGE_SIZE, metavar="N", help="default: %(default)s")
+    how_many.add_argument("--all", action="store_true", help="however many there are")
+
+
+def _issue(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("name", metavar="NAME", help="what the key is for")
+    verb.add_argument("--type", choices=ISSUABLE, default=KeyType.RESTRICTED, help="default: %(default)s")
+    verb.add_argument(
+        "--scope", action="append", default=[], metavar="SCOPE",
+        help="what a restricted key may do, such as sources:read; once for each scope",
+    )  # fmt: skip
+    verb.add_argument("--environment", choices=Environment.values, default=Environment.LIVE)
+    end = verb.add_mutually_exclusive_group()
+    end.add_argument(
+        "--expires-in", choices=_LIFETIMES, default=f"{DEFAULT_LIFETIME}d", help="default: %(default)s"
+    )
+    end.add_argument("--expires-on", type=_day, metavar="DATE", help="the last day (UTC), as 2027-02-18")
+    end.add_argument("--never", action="store_true", help="never expires; not recommended")
+    verb.add_argument("--note", default="", metavar="TEXT")
+    verb.add_argument(
+        "--idempotency-key", type=_some, metavar="KEY",
+        help="a text of your own: a second time with the same one makes no second key",
+    )  # fmt: skip
+
+
+def _renew(verb: argparse.ArgumentParser) -> None:
+    which = verb.add_mutually_exclusive_group(required=True)
+    which.add_argument(
+        "key_id", nargs="?", type=_public, metavar="KEY_ID", help="a key that nobody has confirmed or used",
+    )  # fmt: skip
+    which.add_argument("--automator", action="store_true", help="the project's Automator Key")
+
+
+def _revoke(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("key_ids", nargs="+", type=_public, metavar="KEY_ID")
+    verb.add_argument("--reason", default="", metavar="TEXT", help="why; shown with the revoked key")
+    verb.add_argument("--yes", action="store_true", help="don't ask, though this is a terminal")
+
+
+def _check(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--project", type=_public, metavar="SLUG", help="a key of another project is unknown")
+    verb.add_argument(
+        "--scope", action="append", default=[], type=_scope, metavar="SCOPE",
+        help="what the key must be allowed, such as sources:read; once for each scope",
+    )  # fmt: skip
+    verb.add_argument(
+        "--environment", choices=[*Environment.values, ANY], default=Environment.LIVE,
+        help="default: %(default)s",
+    )  # fmt: skip
+
+
+def expiry(asked: Any, at: datetime) -> datetime:
+    """Return when the key that is asked for ends; the verb says whether that is ahead."""
+    if asked.never:
+        return NEVER_EXPIRES
+    if asked.expires_on is None:
+        return at + _LIFETIMES[asked.expires_in]
+    # The end of today is ahead, its beginning isn't: “Choose a date after today.”
+    ahead = asked.expires_on > at.astimezone(UTC).date()
+    return datetime.combine(asked.expires_on, time.max if ahead else time.min, UTC)
+
+
+def _public(text: str) -> str:
+    """Refuse a token; a name, note or reason that holds one is the verb's to refuse."""
+    if holds_token(text):
+        raise argparse.ArgumentTypeError(_LEAKED)
+    return text
+
+
+def _is_text(argument: str) -> bool:
+    """Say whether the shell gave UTF-8: other bytes come as surrogates, which no database takes."""
+    return not any("\ud800" <= char <= "\udfff" for char in argument)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text[:18]) > 0):
+        raise argparse.ArgumentTypeError("use a number from 1 on.")
+    return int(text[:18])
+
+
+def _day(text: str) -> date:
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
+    except ValueError:
+        raise argparse.ArgumentTypeError("enter a date, such as 2027-02-18.") from None
+
+
+def _some(text: str) -> str:
+    # An unset variable of a script's, most likely: it would make a key each time.
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty.")
+    return _public(text)
+
+
+def _scope(text: str) -> str:
+    if not is_scope(text):
+        raise argparse.ArgumentTypeError("a scope is resource:action, such as sources:read.")
+    return text

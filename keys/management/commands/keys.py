@@ -1,0 +1,244 @@
+"""`manage.py keys`: the verbs on keys, for whoever works on the machine. Every rule is the verb's."""
+
+import argparse
+import io
+import json
+import os
+import pwd
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any, Final
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
+from django.utils import timezone
+
+from keys import lifecycle
+from keys.answers import problem_of
+from keys.drafts import Draft
+from keys.kinds import Environment, KeyType
+from keys.lifecycle import Issued
+from keys.management.commands._keys import arguments, exits, listings, revocations, streams
+from keys.management.commands._keys.facts import COLUMNS, columns, described, identity
+from keys.management.commands._keys.tables import Progress, Table
+from keys.models import Key
+from keys.verification import Outcome, Verdict, check
+from projects.audit import Actor
+from projects.models import Project
+from projects.moments import Moment
+
+_EXPLANATION: Final = f"""\
+Issue, list, renew, revoke and check keys, as whoever has this machine: nobody's role stands in the way, and
+the audit log says “command line” with the name of the system's user.
+
+  keys list acme --q crawler --status expired
+  TOKEN=$(manage.py keys issue acme "Docs crawler" --scope sources:read --expires-in 30d)
+  keys renew acme --automator
+  keys revoke acme 7Fq2aB3dE5gH --reason "Laptop stolen"
+  printf %s "$TOKEN" | manage.py keys check --project acme --scope sources:read
+
+A token never stands in an argument: `check` reads it from standard input, `issue` and `renew` write it to
+standard output and all else to standard error. `keys VERB --help` lists what a verb takes.
+
+{exits.table()}
+
+With several keys `revoke` goes on past those that it can't revoke, and ends with the lowest of their codes.
+"""
+
+
+class Command(BaseCommand):
+    help = _EXPLANATION
+    # Scripts ask in loops, and Django's checks of the settings take longer than an answer.
+    requires_system_checks = ()
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        # The explanation has lines of its own.
+        kwargs["formatter_class"] = argparse.RawDescriptionHelpFormatter
+        return super().create_parser(prog_name, subcommand, **kwargs)
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        arguments.add(parser)
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        if sys.stderr is None:
+            # `2>&-`: what people want to know is lost, the token and the exit code are not.
+            self.stderr = OutputWrapper(io.StringIO())
+        if sys.stdout is None:
+            self.stderr.write("Standard output is closed: a token would be lost.")
+            sys.exit(exits.MISUSED)
+        streams.tolerate_any_name()
+        super().run_from_argv(argv)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        verbs = {
+            "list": self._list,
+            "issue": self._issue,
+            "renew": self._renew,
+            "revoke": self._revoke,
+            "check": self._check,
+        }
+        with exits.translated():
+            try:
+                verbs[options["verb"]](SimpleNamespace(**options))
+            finally:
+                self.stdout.flush()
+
+    def _list(self, asked: Any) -> None:
+        at, project = timezone.now(), _project(asked.project)
+        catalogue, table, count = project.scopes(), Table(COLUMNS), 0
+        progress, more = self._progress("keys"), False
+        for shown in listings.pages(project, asked, at):
+            lines: Iterable[str]
+            if asked.json:
+                lines = (json.dumps(described(key, catalogue, at)) for key in shown.rows)
+            else:
+                lines = table.lines([columns(key, at) for key in shown.rows])
+            self._print(*lines)
+            progress.add(len(shown.rows))
+            count, more = count + len(shown.rows), shown.has_next
+        if more:
+            self._say(f"The first {count:,}; --all lists the rest.")
+        if not count:
+            self._say("No keys match.")
+
+    def _issue(self, asked: Any) -> None:
+        at, project = timezone.now(), _project(asked.project)
+        draft = Draft(
+            name=asked.name,
+            type=KeyType(asked.type),
+            scopes=tuple(asked.scope),
+            environment=Environment(asked.environment),
+            expires_at=arguments.expiry(asked, at),
+            note=asked.note,
+        )
+        catalogue = project.scopes()
+        issued = lifecycle.issue(
+            project, draft, actor=_actor(), at=at, nonce=asked.idempotency_key or "", confirmed=True
+        )
+        self._hand_over(issued, "was issued", described(issued.key, catalogue, at) if asked.json else None)
+
+    def _renew(self, asked: Any) -> None:
+        at, project = timezone.now(), _project(asked.project)
+        key, catalogue = _key(project, asked), project.scopes()
+        issued = lifecycle.renew(
+            project, key.key_id, actor=_actor(), at=at, version=key.version, confirmed=True
+        )
+        said = "has a new secret; the old one has stopped"
+        self._hand_over(issued, said, described(issued.key, catalogue, at) if asked.json else None)
+
+    def _hand_over(self, issued: Issued, said: str, members: dict[str, Any] | None) -> None:
+        """Write the token, or its JSON, to standard output alone; what people want to know goes beside it."""
+        key = issued.key
+        token = issued.token if members is None else json.dumps({**members, "token": issued.token})
+        try:
+            self._print(token)
+            self.stdout.flush()
+        except OSError as error:
+            streams.drop_output()
+            again = "Renew it again." if key.is_protected else "Revoke it and issue another."
+            raise CommandError(
+                f"{key.name} ({key.key_id}) {said}, but its token can't be written ({error.strerror}):"
+                f" nobody has it. {again}",
+                returncode=exits.LOST,
+            ) from None
+        if members is None:
+            end = "never expires" if key.never_expires else f"expires {Moment.of(key.expires_at).text}"
+            self._say(f"{key.name} ({key.key_id}) {said}. It {end}. Its token is shown only this once.")
+
+    def _revoke(self, asked: Any) -> None:
+        project, actor, failures = _project(asked.project), _actor(), []
+        key_ids = list(dict.fromkeys(asked.key_ids))
+        if streams.on_terminal() and not asked.yes and not self._confirmed(project, key_ids):
+            raise CommandError("Nothing was revoked.", returncode=exits.REFUSED)
+        catalogue, progress = project.scopes(), self._progress("keys", len(key_ids))
+        for key_id in key_ids:
+            ended = revocations.revoke(project, key_id, actor, asked.reason)
+            if ended.code:
+                failures.append(ended)
+            self._tell(ended, catalogue, as_json=asked.json)
+            progress.add()
+        if failures:
+            text = "\n".join(failure.text for failure in failures)
+            raise CommandError(text, returncode=min(failure.code for failure in failures))
+
+    def _confirmed(self, project: Project, key_ids: list[str]) -> bool:
+        self.stderr.write(revocations.question(project, key_ids, self._say), str, ending="")
+        self.stderr.flush()
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    def _tell(self, ended: revocations.Revocation, catalogue: list[str], *, as_json: bool) -> None:
+        # A reader who is gone (`| head`) must not keep the other keys alive.
+        with suppress(OSError):
+            if as_json:
+                members = described(ended.key, catalogue, timezone.now()) if ended.key else {}
+                self._print(json.dumps({"outcome": ended.outcome, "key_id": ended.key_id, **members}))
+            elif not ended.code:
+                self._print(ended.text)
+            self.stdout.flush()
+
+    def _check(self, asked: Any) -> None:
+        if asked.project is not None:
+            _project(asked.project)
+        token, at = streams.presented(), timezone.now()
+        environment = None if asked.environment == arguments.ANY else asked.environment
+        verdict = check(token, at=at, project=asked.project, scopes=asked.scope, environment=environment)
+        self._print(*_verdict_lines(verdict, as_json=asked.json))
+        if not verdict.is_valid:
+            detail = problem_of(verdict).detail if token else "There is no token on standard input."
+            text = f"{detail} ({verdict.missing})" if verdict.missing else detail
+            raise CommandError(text, returncode=exits.VERDICTS[verdict.outcome])
+
+    def _print(self, *lines: str) -> None:
+        for line in lines:
+            self.stdout.write(line)
+
+    def _say(self, text: str) -> None:
+        """Write a line for people to standard error; it is no error, so it isn't red."""
+        with suppress(OSError):
+            self.stderr.write(text, str)
+
+    def _progress(self, what: str, total: int | None = None) -> Progress:
+        # On a terminal the lines themselves show how far it is.
+        return Progress((lambda _: None) if self.stdout.isatty() else self._say, what, total)
+
+
+def _verdict_lines(verdict: Verdict, *, as_json: bool) -> list[str]:
+    members = identity(verdict.facts) if verdict.facts else {}
+    if verdict.outcome is Outcome.SCOPE_MISSING:
+        members["missing"] = verdict.missing
+    if as_json:
+        return [json.dumps({"verdict": verdict.outcome, **members})]
+    return [verdict.outcome.value, *(f"{name + ':':<13}{_shown(value)}" for name, value in members.items())]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(value)
+    return "never" if value is None else str(value)
+
+
+def _project(slug: str) -> Project:
+    """Return the project, unless it was deleted. Raises CommandError."""
+    project = Project.objects.existing().filter(slug=slug).first()
+    if project is None:
+        raise CommandError(f"There is no project “{slug}”.", returncode=exits.REFUSED)
+    return project
+
+
+def _key(project: Project, asked: Any) -> Key:
+    """Return the key that is to be renewed, as it is now. Raises CommandError."""
+    wanted = {"type": KeyType.SYSTEM} if asked.automator else {"key_id": asked.key_id}
+    key = Key.objects.of(project).filter(**wanted).first()
+    if key is None:
+        raise CommandError(f"There is no key “{asked.key_id}” in {project.slug}.", returncode=exits.REFUSED)
+    return key
+
+
+def _actor() -> Actor:
+    """Return the system's user by the process's id: what the environment says, anybody can set."""
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        name = f"user {os.getuid()}"
+    return Actor.system(f"command line ({name})")

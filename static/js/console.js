@@ -171,13 +171,12 @@ function notice(...content) {
   return box;
 }
 
-function offerRetry({ detail }, text) {
+const LOST = "Keyrack can't be reached. Nothing was lost: what you typed is still here.";
+
+function offerRetry({ detail }, text = LOST) {
   failed = detail.requestConfig;
   notice(make("p", text), make("button", "Try again", "retry"));
 }
-
-const LOST = "Keyrack can't be reached. Nothing was lost: what you typed is still here.";
-const unanswered = (event) => offerRetry(event, LOST);
 
 function refused({ xhr }) {
   const page = new DOMParser().parseFromString(xhr.response, "text/html");
@@ -193,19 +192,19 @@ on("htmx:configRequest", ({ detail }) => {
 });
 on("htmx:beforeOnLoad", (event) => {
   const { xhr, requestConfig } = event.detail;
-  const reference = xhr.getResponseHeader("X-Request-Id");
+  const reference = xhr.getResponseHeader("X-Request-Id"); // where it's missing, a proxy answered
   const isPage = /<html[\s>]/i.test(xhr.response); // never put inside a dialog or a table
+  if (xhr.getResponseHeader("HX-Redirect")) leaving = true;
   if (xhr.status < 400) return all(".notice").forEach((box) => box.replaceChildren());
   if (xhr.status !== 401 && xhr.status < 500 && !isPage) return;
   event.preventDefault();
   failed = requestConfig;
   if (xhr.status === 401) window.htmx.swap(notice(), xhr.response, { swapStyle: "innerHTML" });
   else if (xhr.status < 500) refused(event.detail);
-  else if (!reference) unanswered(event); // a proxy's answer, not ours
-  else offerRetry(event, `Something broke on our side. Nothing was changed. Reference ${reference}.`);
+  else offerRetry(event, reference ? `Something broke on our side. Nothing was changed. Reference ${reference}.` : LOST);
 });
-on("htmx:sendError", unanswered);
-on("htmx:timeout", unanswered);
+on("htmx:sendError", offerRetry);
+on("htmx:timeout", offerRetry);
 
 function retry() {
   const { elt, triggeringEvent } = failed;

@@ -62,8 +62,7 @@ def drafted(project: Project, draft: Draft, at: datetime) -> Key:
         created_at=at,
         expires_at=draft.expires_at,
     )
-    if draft.expires_at <= at:
-        errors.add({"expires_at": "Choose a date after today."})
+    errors.gather(lambda: _refuse_end(draft.expires_at, at))
     if draft.environment not in Environment.values:
         errors.add({"environment": "Choose Live or Test."})
     errors.gather(lambda: refuse_taken_name(key))
@@ -145,13 +144,20 @@ def edited(key: Key, changes: Edit, at: datetime) -> None:
         picked = changes.scopes
         key.scopes = errors.gather(lambda: _picked(key.project, key.type, picked)) or ""
     if changes.expires_at is not None and changes.expires_at != key.expires_at:
-        errors.gather(lambda: _refuse_expiry(key, changes.expires_at, at))
-        key.expires_at = changes.expires_at
+        end = changes.expires_at
+        errors.gather(lambda: _refuse_expiry(key, end, at))
+        key.expires_at = end
     errors.raise_any()
 
 
-def _refuse_expiry(key: Key, expires_at: datetime | None, at: datetime) -> None:
+def _refuse_end(expires_at: datetime, at: datetime) -> None:
+    if expires_at <= at:
+        raise ValidationError({"expires_at": "Choose a date after today."})
+    if expires_at > NEVER_EXPIRES:
+        raise ValidationError({"expires_at": "Choose an earlier date, or never."})
+
+
+def _refuse_expiry(key: Key, expires_at: datetime, at: datetime) -> None:
     if key.is_expired(at):
         raise ValidationError({"expires_at": "An expired key can't be brought back. Issue a new one."})
-    if expires_at is None or expires_at <= at:
-        raise ValidationError({"expires_at": "Choose a date after today."})
+    _refuse_end(expires_at, at)

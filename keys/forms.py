@@ -9,8 +9,8 @@ from typing import Any, Final
 from django import forms
 from django.utils.formats import date_format
 
-from keys.drafts import Draft
 from config.redaction import holds_token
+from keys.drafts import Draft
 from keys.kinds import NEVER_EXPIRES, Environment, KeyType
 from keys.models import Key
 from keys.permissions import issuable_types

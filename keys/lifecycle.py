@@ -108,18 +108,22 @@ def issue(
     return Issued(key, token.text)
 
 
-def confirm(project: Project, key_id: str, *, actor: Actor, at: datetime) -> Key:
+def confirm(project: Project, key_id: str, *, actor: Actor, at: datetime, version: int | None = None) -> Key:
     """Note that the secret was stored, and return the key; a second time changes nothing.
 
+    `version` is that of the secret which was stored: Stale where the key was given another meanwhile.
     Raises Key.DoesNotExist, PermissionDenied (somebody else's key, for an operator), AlreadyRevoked.
     """
     with _locked(project, key_id, actor, at) as (log, key):
-        _refuse_revoked(key, at)
         may_handle(actor, key)
-        if key.confirmed_at is None and not key.is_protected:
-            key.confirmed_at = at
-            _save(key, "confirmed_at")
-            _record(log, "key.confirmed", key)
+        _refuse_revoked(key, at)
+        if key.confirmed_at is not None or key.is_protected:
+            return key
+        if version not in (None, key.version):
+            raise Stale("This key was given a new secret meanwhile. The one you stored is dead.", key)
+        key.confirmed_at = at
+        _save(key, "confirmed_at")
+        _record(log, "key.confirmed", key)
     return key
 
 

@@ -109,7 +109,13 @@ def key_confirm(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
     """“I've stored it”: the dialog closes, or the list comes back."""
     access = project_for(request.user, slug, at_least=Role.OPERATOR)
     try:
-        key = lifecycle.confirm(access.project, key_id, actor=access.actor(request), at=timezone.now())
+        key = lifecycle.confirm(
+            access.project,
+            key_id,
+            actor=access.actor(request),
+            at=timezone.now(),
+            version=_version(request),
+        )
     except Key.DoesNotExist:
         raise Http404 from None
     except lifecycle.Conflict as conflict:
@@ -172,6 +178,12 @@ def key_env(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
     filename = f"{slugify(key.name) or key.key_id}.env"
     response["Content-Disposition"] = f'attachment; filename="{filename}"'
     return response
+
+
+def _version(request: HttpRequest) -> int | None:
+    """Return the version of the secret that a page showed; None where it was sent without."""
+    text = request.POST.get("version", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def _posted(request: HttpRequest) -> QueryDict | None:

@@ -71,6 +71,11 @@ GUARDS: Final = (
         "A key's row stays as long as its project.",
         "(SELECT deleted_at FROM projects_project WHERE id = OLD.project_id) IS NULL",
     ),
+    Guard(
+        "keyrack_activity_no_delete", "keys_keyactivity", "DELETE",
+        "What is known of a key's use stays as long as its project.",
+        "(SELECT deleted_at FROM projects_project WHERE id = OLD.project_id) IS NULL",
+    ),
 )  # fmt: skip
 
 _GUARDED_TABLES: Final = tuple(dict.fromkeys(guard.table for guard in GUARDS))

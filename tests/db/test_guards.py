@@ -172,6 +172,12 @@ STATEMENTS: Final = [
         "WHEN MATCHED THEN DELETE",
     ),
     ("truncate", POSTGRESQL, "TRUNCATE keys_key CASCADE"),
+    ("keyrack_activity_no_delete", "", "DELETE FROM keys_keyactivity"),
+    (
+        "keyrack_activity_no_delete", SQLITE,
+        "REPLACE INTO keys_keyactivity SELECT * FROM keys_keyactivity WHERE key_id = {revoked}",
+    ),
+    ("truncate", POSTGRESQL, "TRUNCATE keys_keyactivity"),
     # Not triggers, but constraints.
     ("key_system_is_protected", "", "UPDATE keys_key SET revoked_at = created_at WHERE id = {system}"),
     ("key_system_is_protected", "", "UPDATE keys_key SET paused_at = created_at WHERE id = {system}"),

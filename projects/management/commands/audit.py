@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db.utils import Error as DatabaseError
 
 from projects import audit
 from projects.models import SITE_LOG, AuditChain, AuditEvent, Project
@@ -63,11 +64,18 @@ class Command(BaseCommand):
             )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        logs = _logs(options["project"])
-        if options["verb"] == "head":
+        try:
+            self._answer(options["verb"], options["project"], options.get("head"))
+        except DatabaseError as error:
+            reason = (str(error).splitlines() or ["no reason given"])[0]
+            raise CommandError(f"The database can't be used: {reason}", returncode=2) from None
+
+    def _answer(self, verb: str, project: str, head: str | None) -> None:
+        logs = _logs(project)
+        if verb == "head":
             self._head(logs)
         else:
-            self._verify(logs, options["project"], options["head"])
+            self._verify(logs, project, head)
 
     def _head(self, logs: dict[int, str]) -> None:
         for project_id, label in logs.items():

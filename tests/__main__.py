@@ -58,7 +58,8 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
 
 
 def _packages(options: argparse.Namespace) -> list[str]:
-    servers = [] if options.only == "sqlite" else ["postgresql", "redis-server"]
+    # The docs are tried with curl.
+    servers = ["curl"] if options.only == "sqlite" else ["curl", "postgresql", "redis-server"]
     return servers + ([] if options.browser == "none" else ["chromium", "libatomic1"])
 
 

@@ -41,6 +41,7 @@ def _has_libatomic() -> bool:
 PACKAGES: Final[dict[str, Callable[[], object]]] = {
     "postgresql": lambda: postgres_binary("initdb"),
     "redis-server": lambda: shutil.which("redis-server"),
+    "curl": lambda: shutil.which("curl"),
     "chromium": lambda: shutil.which("chromium"),
     # Playwright's driver is a Node that links to it; a bare Debian lacks it.
     "libatomic1": _has_libatomic,

@@ -1,0 +1,271 @@
+"""The docs pages: open to all, their links lead somewhere, and their examples do what they say."""
+
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from pytest_django.live_server_helper import LiveServer
+
+from keys import docs, problems
+from keys.api import openapi
+from keys.kinds import KeyType
+from keys.lifecycle import Issued
+from keys.models import Key
+from keys.verification import Outcome, check
+from projects.models import Project, User
+from tests.factories import IssuedFactory
+from tests.web.pages import Node, Page, signed_in
+
+PAGES: Final = list(docs.PAGES)
+# What only says what to set, or shows what is answered.
+NOT_RUN: Final = {"setup", "environment", "problem"}
+# What the examples print, each run with a key that may do everything.
+PRINTED: Final = {
+    "first-call": '"name": "Boss"',
+    "bearer": '"name": "Boss"',
+    "bearer-python": "Boss may *",
+    "x-api-key": '"name": "Boss"',
+    "introspect": '"active": true',
+    "introspect-python": "True",
+    "revoke-token": "{}",
+    "issue": '"scopes": ["sources:read"]',
+    "scopes-python": "sources:read sources:write",
+    "errors-python": "Boss",
+}
+# Steps of one story, run in their order below.
+STORY: Final = ["rotate-issue", "rotate-try", "rotate-revoke"]
+
+
+@pytest.fixture(params=PAGES)
+def page(request: pytest.FixtureRequest, db: None) -> Page:
+    return Page(Client().get(reverse(request.param)))
+
+
+def shown(name: str) -> Page:
+    return Page(Client().get(reverse(name)))
+
+
+def code(node: Node) -> str:
+    """Return the text of an example as somebody copies it."""
+    return "".join(child for child in node.children if isinstance(child, str))
+
+
+def examples() -> Iterator[tuple[str, str, str]]:
+    """Yield the name, the language and the text of every example on the pages that people write."""
+    for name in PAGES:
+        if name != "docs_api":
+            for node in shown(name).find("code"):
+                if "data-language" in node.attrs:
+                    yield node.attrs["id"].removeprefix("example-"), node.attrs["data-language"], code(node)
+
+
+# The pages
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_open_to_everybody(name: str, viewer: User) -> None:
+    for client in (Client(), signed_in(viewer)):
+        response = client.get(reverse(name))
+        page = Page(response)
+        assert response.status_code == 200
+        assert page.title == f"{docs.PAGES[name]} · Docs · Keyrack"
+        rail = page.one("nav", aria_label="Docs")
+        assert rail.texts("a") == list(docs.PAGES.values())
+        assert rail.one("a", aria_current="page").text == docs.PAGES[name]
+        assert page.one("nav", aria_label="Main").one("a", "Docs").attrs["href"] == reverse("docs_index")
+
+
+@pytest.mark.django_db
+def test_the_console_leads_there(project: Project, viewer: User) -> None:
+    page = Page(signed_in(viewer).get(reverse("key_list", args=["acme"])))
+    assert page.one("nav", aria_label="Main").one("a", "Docs").attrs["href"] == reverse("docs_index")
+
+
+def test_every_link_leads_somewhere(page: Page) -> None:
+    client = Client()
+    links = {node.attrs["href"] for node in page.content.find("a")}
+    assert links
+    for link in links:
+        address, _, anchor = link.partition("#")
+        response = client.get(address) if address else None
+        assert response is None or response.status_code == 200, link
+        if anchor:
+            target = Page(response) if response else page
+            assert target.find(id=anchor), link
+
+
+def test_headings_go_down_by_one_level(page: Page) -> None:
+    levels = [int(node.tag[1]) for node in page.content.walk() if re.fullmatch("h[1-6]", node.tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+def test_ids_are_unique_and_no_token_is_shown(page: Page) -> None:
+    ids = [node.attrs["id"] for node in page.walk() if "id" in node.attrs]
+    assert len(set(ids)) == len(ids)
+    assert not re.search(r"kr_(live|test)_[0-9A-Za-z]{13}", page.source)
+
+
+@pytest.mark.django_db
+def test_every_problem_type_is_explained() -> None:
+    page = shown("docs_errors")
+    for kind in problems.ALL:
+        entry = page.one("section", id=kind.code)
+        assert entry.one("h3").text == kind.title
+        assert kind.urn in entry.text
+        assert kind.advice.replace("`", "") in entry.text
+
+
+@pytest.mark.django_db
+def test_every_operation_is_shown_with_all_that_the_document_says() -> None:
+    page, document = shown("docs_api"), openapi.document()
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            entry = page.one("section", id=operation["operationId"])
+            assert entry.one("h3").text == operation["summary"]
+            assert f"{method.upper()} {path}" in entry.text
+            assert {*operation["responses"]} <= {*entry.texts("dt")}
+            for parameter in operation.get("parameters", ()):
+                assert parameter.get("name", "Idempotency-Key") in entry.texts("dt")
+            body = operation.get("requestBody", {"content": {}})["content"]
+            for media in body.values():
+                schema = document["components"]["schemas"][media["schema"]["$ref"].rpartition("/")[2]]
+                assert {*schema["properties"]} <= {*entry.texts("dt")}
+    for name in ("Key", "KeyWithToken", "Identity", "Problem"):
+        members = document["components"]["schemas"][name]["properties"]
+        assert page.one("section", id=name).texts("dt") == list(members)
+
+
+@pytest.mark.django_db
+def test_the_examples_of_the_document_are_json() -> None:
+    found = [node for node in shown("docs_api").find("code") if node.attrs.get("data-language") == "json"]
+    assert len(found) > 10
+    for node in found:
+        assert json.loads(code(node))
+
+
+# The examples
+
+
+@pytest.mark.django_db
+def test_every_example_is_run_or_known_not_to_be() -> None:
+    names = [name for name, _, _ in examples()]
+    assert sorted(names) == sorted({*NOT_RUN, *PRINTED, *STORY})
+
+
+@pytest.fixture
+def boss(project: Project, at: datetime) -> Issued:
+    return IssuedFactory(project=project, at=at, name="Boss", type=KeyType.PRIVILEGED)
+
+
+@pytest.fixture
+def crawler(project: Project, at: datetime) -> Issued:
+    return IssuedFactory(project=project, at=at, name="Crawler", confirmed=True)
+
+
+class Shell:
+    """Runs examples in a folder of their own, as somebody does who has set the variables."""
+
+    def __init__(self, folder: Path, **variables: str) -> None:
+        self.folder = folder
+        self.environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"} | variables
+        self.texts = {name: (language, text) for name, language, text in examples()}
+
+    def run(self, name: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+        language, text = self.texts[name]
+        command = ["sh", "-ec", text] if language == "sh" else [sys.executable, "-c", text]
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment | variables,
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+
+    def output(self, name: str, **variables: str) -> str:
+        done = self.run(name, **variables)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+@pytest.fixture
+def shell(live_server: LiveServer, boss: Issued, crawler: Issued, tmp_path: Path) -> Shell:
+    if not shutil.which("curl"):
+        pytest.fail("curl is missing: run apt-get install curl")
+    return Shell(
+        tmp_path,
+        KEYRACK_URL=live_server.url,
+        KEYRACK_KEY=boss.token,
+        TOKEN=crawler.token,
+        LEAKED=crawler.token,
+        KEY_ID=crawler.key.key_id,
+        OLD_KEY_ID=crawler.key.key_id,
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("name", "printed"), PRINTED.items(), ids=list(PRINTED))
+def test_an_example_prints_what_it_should(shell: Shell, name: str, printed: str) -> None:
+    assert printed in shell.output(name)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_the_examples_do_is_done(shell: Shell, crawler: Issued, at: datetime) -> None:
+    made = json.loads(shell.output("issue"))
+    assert check(made["token"], at=at, scopes=["sources:read"]).is_valid
+    again = json.loads(shell.output("issue"))
+    assert (again["type"], again["key_id"]) == ("urn:keyrack:problem:already-issued", made["key_id"])
+    shell.output("scopes-python")
+    assert check(crawler.token, at=at, scopes=["sources:write"]).is_valid
+    assert shell.output("introspect-python", TOKEN="kr_live_no").strip() == "False"
+    shell.output("revoke-token")
+    assert check(crawler.token, at=at).outcome is Outcome.REVOKED
+    assert shell.output("introspect-python").strip() == "False"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_example_of_errors_says_what_is_wrong(shell: Shell, crawler: Issued) -> None:
+    done = shell.run("errors-python", KEYRACK_KEY="kr_live_no")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.strip() == "Not an API key: The token is malformed or mistyped."
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_story_of_a_rotation_comes_true(shell: Shell, crawler: Issued, at: datetime) -> None:
+    said = shell.output("rotate-issue")
+    file = shell.folder / "new-key.env"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    new = Key.objects.get(name="Crawler, second")
+    assert said.startswith(f"{new.key_id} lasts until ")
+    assert (new.scopes, new.environment, new.type) == ("sources:read", "live", "restricted")
+    token = file.read_text().partition("=")[2].strip()
+    assert token not in said
+    # Both are good while the clients move.
+    assert check(token, at=at).is_valid
+    assert check(crawler.token, at=at).is_valid
+    before = Key.objects.count()
+    assert shell.run("rotate-issue").returncode != 0
+    file.rename(shell.folder / "kept.env")
+    assert "409" in shell.run("rotate-issue").stderr
+    assert Key.objects.count() == before
+    (shell.folder / "kept.env").rename(file)
+    who: dict[str, Any] = json.loads(shell.output("rotate-try"))
+    assert who["key_id"] == new.key_id
+    assert json.loads(shell.output("rotate-revoke"))["revoked_reason"] == "Rotated."
+    assert check(crawler.token, at=at).outcome is Outcome.REVOKED
+    assert check(token, at=at).is_valid

@@ -1,0 +1,274 @@
+"""Every URL is behind a door: a list says which, and a URL that isn't on it fails here."""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from keys.models import Key
+from projects.models import Project, User
+from tests.factories import IssuedFactory, acting
+from tests.meta.routes import Route, routes
+from tests.web.pages import HTMX, Page, signed_in
+
+pytestmark = pytest.mark.django_db
+
+# Open to anybody: there is nobody yet who could be asked for.
+PUBLIC: Final = {
+    "account_login",
+    "account_reset_password_from_key",
+    "account_reset_password_from_key_done",
+    # To whoever is signed out already it answers as to whoever has just signed out.
+    "account_logout",
+    # Leads to the sign-in, where `next` is kept.
+    "admin:login",
+    # What Keyrack and its API are; nothing of anybody's.
+    "docs_index",
+    "docs_present_a_key",
+    "docs_scopes",
+    "docs_errors",
+    "docs_rotate_safely",
+    "docs_api",
+    "openapi",
+}
+# Opened by a key and not by a session; and how each refuses whoever comes without one.
+API: Final = {
+    "whoami": 401,
+    "introspect": 401,
+    "api_keys": 401,
+    "api_key": 401,
+    "api_key_renew": 401,
+    "api_key_revoke": 401,
+    # RFC 7009: who holds the token may end it, and needs no other.
+    "revoke_token": 400,
+}
+# Anybody who is signed in.
+PERSONAL: Final = {
+    "home",
+    "project_list",
+    "project_create",
+    "account_change_password",
+    "account_reauthenticate",
+    # A redirect to the console's own page.
+    "admin/password_change/",
+}
+# Members of the project that the address names, through `project_for`.
+PROJECT: Final = {
+    "key_list",
+    "key_search",
+    "key_create",
+    "key_detail",
+    "key_confirm",
+    "key_renew",
+    "key_revoke",
+    "key_env",
+}
+# Staff: everything under admin/ that isn't named above.
+STAFF: Final = "admin:"
+
+METHODS: Final = ("get", "head", "post", "put", "patch", "delete", "options")
+LOGIN: Final = "/account/login/"
+FORM: Final = "application/x-www-form-urlencoded"
+
+ROUTES: Final = routes()
+BY_NAME: Final = {route.name: route for route in ROUTES}
+STAFF_ROUTES: Final = [route for route in ROUTES if route.name.startswith(STAFF) and route.name not in PUBLIC]
+
+
+def ids(route: Route) -> str:
+    return route.name
+
+
+def of(names: Iterable[str]) -> list[Route]:
+    return [BY_NAME[name] for name in sorted(names)]
+
+
+@pytest.fixture
+def key(project: Project, owner: User, at: datetime) -> Key:
+    return IssuedFactory(project=project, actor=acting(owner, project), at=at, name="Docs crawler").key
+
+
+def test_every_url_is_on_one_list() -> None:
+    listed = [PUBLIC, set(API), PERSONAL, PROJECT, {route.name for route in STAFF_ROUTES}]
+    assert sum(map(len, listed)) == len(set.union(*listed))
+    assert {route.name for route in ROUTES} == set.union(*listed)
+    assert len(BY_NAME) == len(ROUTES)
+
+
+def test_a_url_that_names_a_project_is_on_the_list_of_projects() -> None:
+    assert {route.name for route in ROUTES if "slug" in route.arguments} == PROJECT
+
+
+def test_only_what_is_public_is_marked_so() -> None:
+    marked = {route.name for route in ROUTES if not route.needs_sign_in}
+    # These ask for the right person by themselves: staff, or the one whose link it is.
+    staff = {route.name for route in STAFF_ROUTES}
+    assert marked - staff <= PUBLIC | set(API)
+    assert marked >= set(API)
+
+
+def test_no_primary_key_stands_in_a_url() -> None:
+    numbered = [route.name for route in ROUTES if re.search(r"<int:|<pk>|\bpk\b", route.pattern)]
+    assert [name for name in numbered if not name.startswith(STAFF)] == []
+
+
+# Signed out
+
+
+@pytest.mark.parametrize("method", ["get", "post", "delete"])
+@pytest.mark.parametrize("route", of(PERSONAL | PROJECT), ids=ids)
+def test_whoever_is_signed_out_is_led_to_the_door(
+    client: Client, key: Key, route: Route, method: str
+) -> None:
+    path = route.path({"slug": "acme", "key_id": key.key_id})
+    response = getattr(client, method)(path)
+    assert response.status_code == 302
+    assert response["Location"].startswith(LOGIN)
+    assert "Acme" not in response.content.decode()
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize("route", of(PERSONAL | PROJECT), ids=ids)
+def test_htmx_is_never_led_to_the_door(client: Client, key: Key, route: Route, method: str) -> None:
+    path = route.path({"slug": "acme", "key_id": key.key_id})
+    response = getattr(client, method)(path, headers=HTMX)
+    assert response.status_code == 401
+    assert not Page(response).is_whole
+    assert response["HX-Retarget"]
+
+
+@pytest.mark.parametrize("route", STAFF_ROUTES, ids=ids)
+def test_the_admin_is_for_staff(client: Client, owner: User, route: Route) -> None:
+    given = dict.fromkeys(route.arguments, "1") | {"app_label": "keys", "url": "nowhere"}
+    path = route.path(given)
+    for visitor in (client, signed_in(owner)):
+        response = visitor.get(path)
+        # Django leads to the admin's own door, and that one to the console's, or says no.
+        assert response.status_code in (302, 403, 404), response.status_code
+        if response.status_code == 302:
+            doors = r"/(admin/login/|account/login/|admin/$|account/password/change/)"
+            assert re.match(doors, response["Location"])
+
+
+@pytest.mark.parametrize("route", of(API), ids=ids)
+def test_a_session_opens_nothing_of_the_api(owner: User, route: Route) -> None:
+    path = route.path(dict.fromkeys(route.arguments, "A" * 12))
+    for visitor in (Client(), signed_in(owner)):
+        answers = [visitor.generic(method.upper(), path, content_type=FORM) for method in METHODS]
+        assert {answer.status_code for answer in answers} == {API[route.name], 405}
+        assert {answer["Cache-Control"] for answer in answers} == {"no-store"}
+        assert not any("Location" in answer for answer in answers)
+
+
+# From another project
+
+
+def asked(client: Client, method: str, path: str, headers: dict[str, str]) -> tuple[int, str]:
+    """Return the status and what is said, without what differs between any two answers."""
+    response = getattr(client, method)(path, headers=headers)
+    text = re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", response.content.decode())
+    return response.status_code, text
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX], ids=["plain", "htmx"])
+@pytest.mark.parametrize("route", of(PROJECT), ids=ids)
+def test_to_an_outsider_a_project_does_not_exist(
+    outsider: User, key: Key, route: Route, headers: dict[str, str]
+) -> None:
+    client = signed_in(outsider)
+    statuses = set()
+    for method in METHODS:
+        real = asked(client, method, route.path({"slug": "acme", "key_id": key.key_id}), headers)
+        none = asked(client, method, route.path({"slug": "nowhere", "key_id": key.key_id}), headers)
+        assert real == none
+        assert real[0] in (404, 405)
+        assert "Acme" not in real[1]
+        statuses.add(real[0])
+    assert 404 in statuses
+    assert_untouched(key)
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX], ids=["plain", "htmx"])
+@pytest.mark.parametrize("route", [r for r in of(PROJECT) if "key_id" in r.arguments], ids=ids)
+def test_under_another_project_a_key_does_not_exist(
+    outsider: User, key: Key, route: Route, headers: dict[str, str]
+) -> None:
+    client = signed_in(outsider)
+    for method in METHODS:
+        real = asked(client, method, route.path({"slug": "elsewhere", "key_id": key.key_id}), headers)
+        none = asked(client, method, route.path({"slug": "elsewhere", "key_id": "A" * 12}), headers)
+        assert real == none
+        assert real[0] in (404, 405)
+        assert "Docs crawler" not in real[1]
+    assert_untouched(key)
+
+
+@pytest.mark.parametrize("route", of(PROJECT), ids=ids)
+def test_a_deleted_project_does_not_exist_for_its_own_people(
+    owner: User, project: Project, key: Key, route: Route, at: datetime
+) -> None:
+    Project.objects.filter(pk=project.pk).update(deleted_at=at)
+    client = signed_in(owner)
+    for method in ("get", "post"):
+        status, said = asked(client, method, route.path({"slug": "acme", "key_id": key.key_id}), {})
+        assert status in (404, 405)
+        assert "Acme" not in said
+
+
+def test_staff_without_a_membership_are_outsiders_too(outsider: User, project: Project) -> None:
+    User.objects.filter(pk=outsider.pk).update(is_staff=True, is_superuser=True)
+    assert signed_in(outsider).get("/projects/acme/settings/keys/").status_code == 404
+
+
+def assert_untouched(key: Key) -> None:
+    found = Key.objects.get(pk=key.pk)
+    assert (found.version, found.revoked_at, found.confirmed_at) == (key.version, None, None)
+    assert Key.objects.filter(project=key.project).count() == 2
+
+
+# What every URL keeps to
+
+
+@pytest.mark.parametrize("route", of(PERSONAL | PROJECT), ids=ids)
+def test_a_get_never_writes(owner: User, key: Key, route: Route) -> None:
+    owner.set_password("correct horse battery")
+    owner.save()
+    client = signed_in(owner)
+    with CaptureQueriesContext(connection) as queries:
+        client.get(route.path({"slug": "acme", "key_id": key.key_id}))
+    written = [query["sql"] for query in queries if not query["sql"].startswith("SELECT")]
+    assert written == []
+
+
+ODD: Final = ["%00", "%ff", "a%0ab", "%F0%9F%94%91", "..", "'"]
+
+
+@pytest.mark.parametrize("text", ODD, ids=repr)
+@pytest.mark.parametrize("route", [r for r in of(PROJECT) if r.arguments], ids=ids)
+def test_no_path_breaks_it(owner: User, project: Project, route: Route, text: str) -> None:
+    client = signed_in(owner, raise_request_exception=False)
+    for odd in route.arguments:
+        given = {"slug": "acme", "key_id": "A" * 12} | {odd: text}
+        for method in ("get", "post"):
+            response = getattr(client, method)(route.path(given))
+            assert 400 <= response.status_code < 500
+
+
+@pytest.mark.parametrize("text", ODD, ids=repr)
+@pytest.mark.parametrize("route", [r for r in of(API) if r.arguments], ids=ids)
+def test_no_path_breaks_the_api(
+    client: Client, project: Project, at: datetime, route: Route, text: str
+) -> None:
+    token = IssuedFactory(project=project, at=at, type="privileged").token
+    client.raise_request_exception = False
+    for method in METHODS:
+        response = client.generic(
+            method.upper(), route.path(dict.fromkeys(route.arguments, text)), b"{}",
+            content_type="application/json", headers={"Authorization": f"Bearer {token}"},
+        )  # fmt: skip
+        assert 400 <= response.status_code < 500

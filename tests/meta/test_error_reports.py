@@ -1,0 +1,155 @@
+"""An error in the middle of a secret's way: what is answered, reported and logged shows nothing of it."""
+
+import logging
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any, Final
+
+import pytest
+from pytest_django import Settings
+
+from config.logs import JsonLines
+from keys import tokens
+from keys.lifecycle import Issued
+from projects.models import Project, User
+from tests.factories import IssuedFactory, acting
+from tests.meta.canary import LIST, WHOAMI, Watch, Watched, fields, shown, watching
+from tests.web.pages import url_of
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def watch(db: None) -> Iterator[Watch]:
+    with watching() as watch:
+        yield watch
+
+
+@pytest.fixture
+def mara(watch: Watch, owner: User) -> Watched:
+    client = Watched(watch)
+    client.force_login(owner)
+    return client
+
+
+def test_a_key_in_the_path_is_taken_out_of_the_log(watch: Watch, mara: Watched, project: Project) -> None:
+    """Nobody puts it there but by a slip of the clipboard; the path is logged, so it must be cleaned."""
+    token = shown(mara.post(url_of("key_create"), fields()))
+    watch.answers.clear()
+    for text in (token, token[20:58], token[8:]):
+        for url in (f"{LIST}{text}/", f"/projects/{text}/settings/keys/", f"/{text}", f"/api/v1/{text}"):
+            assert mara.get(url).status_code == 404
+    assert watch.showing() == []
+    lines = [JsonLines().format(record) for record in watch.records]
+    assert any("/kr_live_[redacted]" in line for line in lines)
+    assert any("/[redacted]" in line for line in lines)
+    assert not any(watch.found_in(line) for line in lines)
+
+
+def test_what_is_logged_beside_a_line_is_cleaned_whatever_it_is() -> None:
+    token = tokens.generate("live").text
+    record = logging.makeLogRecord({"msg": "late", "error": ValueError(token), "seen": [{"at": token}]})
+    line = JsonLines().format(record)
+    assert line.count("kr_live_[redacted]") == 2
+    assert token[8:] not in line
+
+
+class Broken(Exception):
+    pass
+
+
+def send_create(client: Watched, issued: Issued) -> None:
+    client.post(url_of("key_create"), fields(note=f"see {issued.token}"))
+
+
+def send_issue(client: Watched, issued: Issued) -> None:
+    client.post(url_of("key_create"), fields())
+
+
+def send_search(client: Watched, issued: Issued) -> None:
+    client.post(url_of("key_search"), {"q": issued.token})
+
+
+def send_typed(client: Watched, issued: Issued) -> None:
+    client.get(LIST, {"q": issued.token})
+
+
+def send_env(client: Watched, issued: Issued) -> None:
+    client.post(url_of("key_env", issued.key.key_id), {"token": issued.token})
+
+
+def send_revoke(client: Watched, issued: Issued) -> None:
+    client.post(url_of("key_revoke", issued.key.key_id), {"reason": issued.token})
+
+
+def send_bearer(client: Watched, issued: Issued) -> None:
+    client.get(WHOAMI, headers={"Authorization": f"Bearer {issued.token}"})
+
+
+def send_header(client: Watched, issued: Issued) -> None:
+    client.get(WHOAMI, headers={"X-API-Key": issued.token})
+
+
+Send = Callable[[Watched, Issued], None]
+
+# Where it breaks, and what is under way then. In each the secret is in some frame's variables.
+BREAKS: Final[list[tuple[str, Send]]] = [
+    ("keys.lifecycle._insert", send_issue),
+    ("keys.lifecycle._record", send_issue),
+    ("keys.tokens.checksum", send_issue),
+    ("keys.tokens._HASHER", send_issue),
+    ("keys.views.answer", send_issue),
+    ("keys.views._once", send_issue),
+    ("keys.forms.KeyForm.clean", send_create),
+    ("keys.forms.KeyForm.draft", send_create),
+    ("keys.views.search_query", send_search),
+    ("keys.listing.read", send_search),
+    ("keys.views.holds_pasted_key", send_typed),
+    ("keys.views.proves", send_env),
+    ("keys.verification.tokens.verify_secret", send_env),
+    ("keys.views.slugify", send_env),
+    ("keys.views.lifecycle.revoke", send_revoke),
+    ("keys.verification.tokens.parse", send_bearer),
+    ("keys.verification._read", send_bearer),
+    ("keys.verification.tokens.verify_secret", send_bearer),
+    ("keys.verification._memo", send_header),
+]
+
+
+@pytest.mark.parametrize("debug", [False, True], ids=["live", "debug"])
+@pytest.mark.parametrize(("place", "send"), BREAKS, ids=[f"{send.__name__} {at}" for at, send in BREAKS])
+def test_no_report_of_an_error_shows_it(
+    watch: Watch,
+    mara: Watched,
+    project: Project,
+    owner: User,
+    at: datetime,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+    send: Send,
+    debug: bool,
+) -> None:
+    issued = IssuedFactory(project=project, actor=acting(owner, project), at=at)
+    settings.DEBUG = debug
+
+    class Breaks:
+        """Stands in for a function or an object; its error quotes all that it was given."""
+
+        def __call__(self, *given: Any, **named: Any) -> Any:
+            raise Broken(f"can't go on with {given} {named} {issued.token}")
+
+        def __getattr__(self, name: str) -> Any:
+            return self
+
+    monkeypatch.setattr(place, Breaks())
+    send(mara, issued)
+    assert [answer.status_code for _, answer in watch.answers] == [500]
+    assert watch.showing() == []
+    assert len(watch.reports) == 2
+    for report in watch.reports:
+        assert "Broken" in report
+        assert not watch.found_in(report)
+    lines = [JsonLines().format(record) for record in watch.records]
+    assert any("Traceback" in line for line in lines)
+    assert not any(watch.found_in(line) for line in lines)

@@ -1,0 +1,81 @@
+"""One name everywhere: the view, its URL, its template and its tests. One search finds a feature."""
+
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+import pytest
+from django.conf import settings
+from django.urls import URLPattern
+
+import keys.urls
+import keys.views
+import projects.urls
+import projects.views
+
+ROOT: Final = Path(settings.BASE_DIR)
+
+# Views that show no page of their own, and what they answer with.
+NO_PAGE: Final = {
+    "home": "a redirect",
+    "key_search": "the list",
+    "key_confirm": "the list",
+    "key_env": "a file",
+}
+# Templates that no URL is called after, and who shows them.
+NO_URL: Final = {
+    "keys/key_once.html": "key_create and key_renew, to the POST that made a secret",
+    "keys/key_conflict.html": "every verb that came too late",
+    "projects/settings.html": "what the pages of a project's settings extend",
+}
+
+
+def console(urls: ModuleType, views: ModuleType) -> list[URLPattern]:
+    """Return the URLs of an application that lead to its pages, without the JSON API."""
+    return [
+        entry
+        for entry in urls.urlpatterns
+        if isinstance(entry, URLPattern) and entry.callback.__module__ == views.__name__
+    ]
+
+
+PAGES: Final = [
+    *(("keys", entry) for entry in console(keys.urls, keys.views)),
+    *(("projects", entry) for entry in console(projects.urls, projects.views)),
+]
+NAMES: Final = [str(entry.name) for _, entry in PAGES]
+
+
+def test_the_console_has_pages() -> None:
+    assert len(PAGES) >= 11
+
+
+@pytest.mark.parametrize(("application", "entry"), PAGES, ids=NAMES)
+def test_a_url_is_called_as_its_view(application: str, entry: URLPattern) -> None:
+    assert entry.callback.__name__ == entry.name
+
+
+@pytest.mark.parametrize(("application", "entry"), PAGES, ids=NAMES)
+def test_a_page_is_called_as_its_url(application: str, entry: URLPattern) -> None:
+    template = ROOT / "templates" / application / f"{entry.name}.html"
+    assert template.is_file() is (entry.name not in NO_PAGE)
+
+
+@pytest.mark.parametrize(("application", "entry"), PAGES, ids=NAMES)
+def test_a_url_has_tests_of_its_name(application: str, entry: URLPattern) -> None:
+    assert (ROOT / "tests" / "web" / f"test_{entry.name}.py").is_file()
+
+
+def test_a_template_is_called_as_a_url_or_listed() -> None:
+    templates = {
+        path.relative_to(ROOT / "templates").as_posix()
+        for application in ("keys", "projects")
+        for path in (ROOT / "templates" / application).glob("*.html")
+    }
+    pages = {f"{application}/{entry.name}.html" for application, entry in PAGES} & templates
+    assert templates - pages == set(NO_URL)
+
+
+def test_the_lists_of_exceptions_name_nothing_that_is_gone() -> None:
+    assert set(NO_PAGE) <= set(NAMES)
+    assert all((ROOT / "templates" / name).is_file() for name in NO_URL)

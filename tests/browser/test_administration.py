@@ -1,0 +1,79 @@
+"""The administration in a browser: its pages keep to our policy and shut nobody out."""
+
+from datetime import datetime
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from projects.models import Project, User
+from tests.browser import scenes
+from tests.browser.conftest import OpenContext
+from tests.browser.test_every_scene import sticking_out, too_small, violations
+from tests.browser.test_leaving_no_trace import go_back
+from tests.factories import UserFactory
+
+PAGES = {
+    "overview": "/admin/",
+    "keys": "/admin/keys/key/",
+    "filtered keys": "/admin/keys/key/?project=acme&state=active",
+    "no keys": "/admin/keys/key/?q=nothing-like-it",
+    "projects": "/admin/projects/project/",
+    "a project": "/admin/projects/project/acme/change/",
+    "deleting a project": "/admin/projects/project/acme/delete/",
+    "members": "/admin/projects/membership/",
+    "adding a member": "/admin/projects/membership/add/?project=acme",
+    "scopes": "/admin/projects/resource/",
+    "editing a resource": "/admin/projects/resource/acme.sources/edit/",
+    "people": "/admin/projects/user/",
+    "adding a person": "/admin/projects/user/add/",
+    "events": "/admin/projects/auditevent/",
+    "an event": "/admin/projects/auditevent/acme.3/change/",
+}
+
+
+@pytest.fixture
+def page(open_context: OpenContext, project: Project, owner: User, operator: User, at: datetime) -> Page:
+    """Somebody of staff; whatever the browser complains about (a breach of the policy too) fails the test."""
+    scenes.furnish(project, owner, operator, at)
+    ines = UserFactory(name="Ines Varga", email="ines@example.test", is_staff=True)
+    return open_context(ines, reduced_motion="reduce").new_page()
+
+
+def test_its_pages_keep_to_the_policy_and_shut_nobody_out(page: Page) -> None:
+    found = []
+    for name, url in PAGES.items():
+        page.goto(url)
+        problems = [*violations(page), *sticking_out(page), *too_small(page)]
+        found += [f"{name}: {problem}" for problem in problems]
+    assert not found, "\n".join(found)
+
+
+def test_a_key_is_found_and_revoked_and_the_way_back_is_there(page: Page) -> None:
+    page.goto("/admin/")
+    page.get_by_role("navigation", name="Administration").get_by_role("link", name="Keys").click()
+    page.get_by_role("searchbox", name="Search by name or key").fill("Teams bot")
+    page.get_by_role("button", name="Search").click()
+    page.get_by_role("link", name="Teams bot").click()
+    page.get_by_role("link", name="Revoke").click()
+    confirm = page.get_by_label("Type the last 4 characters")
+    confirm.fill(confirm.evaluate("(field) => field.labels[0].textContent.match(/\\((\\w{4})\\)/)[1]"))
+    page.get_by_label("Reason").fill("Laptop stolen")
+    page.get_by_role("button", name="Revoke key").click()
+    expect(page.get_by_text("Teams bot was revoked.")).to_be_visible()
+    expect(page.get_by_role("main")).to_contain_text("Ines Varga: Laptop stolen")
+    page.get_by_role("link", name="Back to the console").click()
+    expect(page.get_by_role("heading", level=1, name="Projects")).to_be_visible()
+
+
+def test_a_password_link_is_gone_once_the_page_is_left(page: Page) -> None:
+    page.goto("/admin/projects/user/add/")
+    page.get_by_label("Email address").fill("nora@example.test")
+    page.get_by_role("button", name="Add person").click()
+    link = page.get_by_role("status").filter(has_text="/password/reset/key/")
+    expect(link).to_be_visible()
+    secret = link.inner_text().rstrip("/").rpartition("-")[2]
+    page.get_by_role("link", name="Done").click()
+    expect(page.get_by_role("heading", level=1, name="nora@example.test")).to_be_visible()
+    assert secret not in page.content()
+    go_back(page)
+    expect(page.get_by_text(secret)).to_have_count(0)

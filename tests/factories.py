@@ -98,9 +98,7 @@ class _IssuedKeys(Factory[Issued]):
         confirmed: bool,
         **draft: Any,
     ) -> Issued:
-        return lifecycle.issue(
-            project, Draft(**draft), actor=actor, at=at, nonce=nonce, confirmed=confirmed
-        )
+        return lifecycle.issue(project, Draft(**draft), actor=actor, at=at, nonce=nonce, confirmed=confirmed)
 
 
 # A key with its token, from the verb *issue*; by the system unless `actor=` is given.

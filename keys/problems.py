@@ -104,7 +104,7 @@ INVALID_REQUEST: Final = ProblemType(
     " find the same in error and error_description.",
 )  # fmt: skip
 UNSUPPORTED_TOKEN_TYPE: Final = ProblemType(
-    "unsupported-token-type", 400, "Protected key",
+    "unsupported-token-type", 400, "Not to be revoked",
     "The Automator Key can't be revoked. Renew it to stop a leak.",
     "The token is still good. An admin renews the Automator Key in the console, which stops the old secret"
     " at once.",

@@ -13,7 +13,7 @@ from projects.names import fold
 from projects.querysets import Order
 
 if TYPE_CHECKING:
-    from keys.models import Key  # noqa: F401, in a base class's brackets
+    from keys.models import Key
     from projects.models import Project, User
 
 SORTS: Final = {
@@ -77,6 +77,10 @@ class KeyQuerySet(models.QuerySet["Key"]):
 
     def made_by(self, user: "User") -> "KeyQuerySet":
         return self.filter(created_by=user)
+
+    def issued_by(self, key: "Key") -> "KeyQuerySet":
+        """Keys that this key itself has issued, through the JSON API."""
+        return self.filter(created_by_key=key)
 
     def unused_since(self, at: datetime) -> "KeyQuerySet":
         """Keys not used in the 90 days before `at`; one that is younger can't be told yet."""

@@ -1,7 +1,7 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from keys import views
+from keys import docs, views
 from keys.api import keys, openapi, tokens
 
 
@@ -25,6 +25,12 @@ urlpatterns = [
     path(f"{settings}<key_id:key_id>/renew/", views.key_renew, name="key_renew"),
     path(f"{settings}<key_id:key_id>/revoke/", views.key_revoke, name="key_revoke"),
     path(f"{settings}<key_id:key_id>/env/", views.key_env, name="key_env"),
+    path("docs/", docs.docs_index, name="docs_index"),
+    path("docs/present-a-key/", docs.docs_present_a_key, name="docs_present_a_key"),
+    path("docs/scopes/", docs.docs_scopes, name="docs_scopes"),
+    path("docs/errors/", docs.docs_errors, name="docs_errors"),
+    path("docs/rotate-safely/", docs.docs_rotate_safely, name="docs_rotate_safely"),
+    path("docs/api/", docs.docs_api, name="docs_api"),
     path(f"{api}whoami", tokens.whoami_view, name="whoami"),
     path(f"{api}introspect", tokens.introspect_view, name="introspect"),
     path(f"{api}revoke", tokens.revoke_token_view, name="revoke_token"),

@@ -39,6 +39,9 @@ REVOKED_COLUMNS: Final = (
     "Name", "Key", "Type", "Created", "Last used", "Revoked", "By", "Reason",
 )  # fmt: skip
 
+# Of the keys that a key has issued, these are named where it is revoked.
+NAMED_AT_MOST: Final = 10
+
 GetOrPost: Final = require_http_methods(["GET", "HEAD", "POST"])
 
 
@@ -159,7 +162,8 @@ def key_revoke(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
     except lifecycle.Conflict as conflict:
         return _conflict(request, access, conflict)
     row = Row.of(key, access.actor(request), at)
-    return _form(request, access, "keys/key_revoke.html", form, key=key, row=row, in_use=busy)
+    left = _left_behind(access, key, at)
+    return _form(request, access, "keys/key_revoke.html", form, key=key, row=row, in_use=busy, **left)
 
 
 @require_POST
@@ -189,6 +193,14 @@ def _version(request: HttpRequest) -> int | None:
 def _posted(request: HttpRequest) -> QueryDict | None:
     """Return what a form is bound to: whatever was posted, nothing of it included."""
     return request.POST if request.method == "POST" else None
+
+
+def _left_behind(access: Access, key: Key, at: datetime) -> dict[str, Any]:
+    """Return the keys that go on working though the one that issued them is revoked. Two queries."""
+    issued = Key.objects.of(access.project).issued_by(key).living(at)
+    named = issued.order_by("-created_at", "-pk")[:NAMED_AT_MOST]
+    count = issued.count()
+    return {"issued": named, "issued_count": count, "issued_more": count - NAMED_AT_MOST}
 
 
 def _revoke(request: HttpRequest, access: Access, key: Key, reason: str, at: datetime) -> HttpResponse:

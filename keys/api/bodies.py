@@ -49,7 +49,7 @@ _Name = Annotated[str, Field(examples=["Docs crawler"])]
 _By = Annotated[str, Field(description="Who, as the audit log names them.", examples=["Mara Lindqvist"])]
 
 
-class KeyBody(TypedDict):
+class Key(TypedDict):
     """A key: never its secret, nor a hash of it."""
 
     key_id: KeyId
@@ -76,7 +76,7 @@ class KeyBody(TypedDict):
     version: Version
 
 
-class KeyWithToken(KeyBody):
+class KeyWithToken(Key):
     """A key with its token, which exists in this answer and nowhere else."""
 
     token: Annotated[
@@ -87,7 +87,7 @@ class KeyWithToken(KeyBody):
 class KeyPage(TypedDict):
     """One page of keys."""
 
-    keys: list[KeyBody]
+    keys: list[Key]
     next_cursor: Annotated[
         KeyId | None, Field(description="`cursor` of the next page, null on the last one.", examples=[None])
     ]
@@ -135,7 +135,7 @@ class Active(TypedDict):
     name: _Name
 
 
-class Nothing(TypedDict):
+class Empty(TypedDict):
     """An empty object."""
 
 
@@ -146,7 +146,7 @@ class WrongMember(TypedDict):
     detail: Annotated[str, Field(examples=["Enter a name."])]
 
 
-class ProblemBody(TypedDict):
+class Problem(TypedDict):
     """A problem document (RFC 9457)."""
 
     type: Annotated[str, Field(description="A URN that never changes: decide by it.")]

@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from django.urls import reverse
 
 from keys import answers, lifecycle, problems
-from keys.api.bodies import KeyBody, KeyPage, KeyWithToken
+from keys.api import bodies
 from keys.api.operations import About, Operation
 from keys.api.requests import Call, Refused, keyed
 from keys.api.schemas import KeyChanges, KeyQuery, NewKey, Renewal, Revocation, body, query
@@ -30,7 +30,7 @@ def list_keys(call: Call) -> HttpResponse:
     order = LAST_REVOKED_FIRST if asked.status == "revoked" else SORTS[asked.sort]
     shown = page(_found(call, asked), order, after=_edge(call, asked), size=asked.limit)
     cursor = shown.rows[-1].key_id if shown.rows and shown.has_next else None
-    response = answers.json_response(KeyPage(keys=described_all(call, shown.rows), next_cursor=cursor))
+    response = answers.json_response(bodies.KeyPage(keys=described_all(call, shown.rows), next_cursor=cursor))
     if cursor:
         given = {**call.request.GET.dict(), "cursor": cursor}
         response["Link"] = f'<{reverse("api_keys")}?{urlencode(given)}>; rel="next"'
@@ -91,7 +91,7 @@ def _revoked(call: Call, key_id: str, reason: str) -> HttpResponse:
     return _answer(call, key)
 
 
-def described(key: Key, catalogue: Sequence[str], at: datetime) -> KeyBody:
+def described(key: Key, catalogue: Sequence[str], at: datetime) -> bodies.Key:
     """Return a key as the JSON API shows it: never its hash, never its secret."""
     use = key.activity.last_used_at
     return {
@@ -114,7 +114,7 @@ def described(key: Key, catalogue: Sequence[str], at: datetime) -> KeyBody:
     }
 
 
-def described_all(call: Call, keys: Sequence[Key]) -> list[KeyBody]:
+def described_all(call: Call, keys: Sequence[Key]) -> list[bodies.Key]:
     catalogue = call.project.scopes()
     return [described(key, catalogue, call.at) for key in keys]
 
@@ -123,7 +123,7 @@ def _answer(call: Call, key: Key) -> HttpResponse:
     return answers.json_response(described(key, call.project.scopes(), call.at))
 
 
-def _with_token(call: Call, issued: lifecycle.Issued) -> KeyWithToken:
+def _with_token(call: Call, issued: lifecycle.Issued) -> bodies.KeyWithToken:
     return {**described(issued.key, call.project.scopes(), call.at), "token": issued.token}
 
 
@@ -138,7 +138,7 @@ def _found(call: Call, asked: KeyQuery) -> KeyQuerySet:
         if value := getattr(asked, column):
             keys = keys.filter(**{column: value})
     if asked.mine:
-        keys = keys.filter(created_by_key=call.key)
+        keys = keys.issued_by(call.key)
     return keys.unused_since(call.at) if asked.unused else keys
 
 
@@ -164,7 +164,7 @@ _LIST = About(
     "list_keys", "List keys",
     "The keys of the project, a page at a time. A test key sees test keys only. The last page has no"
     " `next_cursor`, and no `Link`.",
-    KeyPage, "A page of keys.",
+    bodies.KeyPage, "A page of keys.",
     query=KeyQuery, gives=("Link",),
 )  # fmt: skip
 _ISSUE = About(
@@ -172,18 +172,18 @@ _ISSUE = About(
     "The answer holds the token, this once. Send an `Idempotency-Key`, and a repeated request makes no second"
     " key: it is told which one it made. The new key lies within the bounds of the key that issues it: its"
     " scopes, environment and expiry; so a key that ends within 90 days has to say `expires_at`.",
-    KeyWithToken, "The key, and its token.", status=201,
+    bodies.KeyWithToken, "The key, and its token.", status=201,
     body=NewKey, takes=("Idempotency-Key",), gives=("Location",),
     problems=(problems.INVALID_PARAMETER, problems.BEYOND_BOUNDS, problems.ALREADY_ISSUED),
 )  # fmt: skip
 _READ = About(
-    "read_key", "Read a key", "A revoked or expired key is still there.", KeyBody, "The key."
+    "read_key", "Read a key", "A revoked or expired key is still there.", bodies.Key, "The key."
 )  # fmt: skip
 _EDIT = About(
     "edit_key", "Edit a key",
     "Its name, note, scopes (of a restricted key) and expiry; the token stays. `version` is the one that you"
     " read: where somebody has changed the key since, nothing is done. An expired key doesn't come back.",
-    KeyBody, "The key as it is now.",
+    bodies.Key, "The key as it is now.",
     body=KeyChanges,
     problems=(
         problems.BEYOND_BOUNDS, problems.STALE, problems.PROTECTED, problems.ALREADY_REVOKED,
@@ -193,14 +193,14 @@ _DELETE = About(
     "delete_key", "Revoke a key (DELETE)",
     "Requests with the key fail from the answer on, everywhere. Its row stays, for audit. The same again"
     " answers the same.",
-    KeyBody, "The revoked key.",
+    bodies.Key, "The revoked key.",
     problems=(problems.BEYOND_BOUNDS, problems.PROTECTED),
 )  # fmt: skip
 _RENEW = About(
     "renew_key", "Give a key a new secret",
     "For a key that was issued in the console and that nobody has confirmed or used: the same key with a"
     " fresh token; the old one stops at once.",
-    KeyWithToken, "The key, and its new token.",
+    bodies.KeyWithToken, "The key, and its new token.",
     body=Renewal,
     problems=(
         problems.BEYOND_BOUNDS, problems.STALE, problems.NOT_RENEWABLE, problems.ALREADY_REVOKED,
@@ -209,7 +209,7 @@ _RENEW = About(
 _REVOKE = About(
     "revoke_key", "Revoke a key",
     "As `DELETE`, with a reason. The body may be left out.",
-    KeyBody, "The revoked key.",
+    bodies.Key, "The revoked key.",
     body=Revocation, body_optional=True,
     problems=(problems.BEYOND_BOUNDS, problems.PROTECTED),
 )  # fmt: skip

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from keys import answers, problems
-from keys.api.bodies import KeyId, ProblemBody
+from keys.api.bodies import KeyId, Problem
 from keys.api.operations import About, Operation
 from keys.api.requests import public
 from keys.problems import ProblemType
@@ -44,11 +44,11 @@ were presented may do.
 - No cache keeps an answer, and each has an `X-Request-Id`, which the server's log has too.
 """,
 }
-# By the module that an operation lives in.
+# By the module that an operation lives in: what it is called, and what it is about.
 _TAGS: Final = {
-    "keys": "The keys of the project that the calling key belongs to.",
-    "tokens": "What a token is, and its end.",
-    "openapi": "This document.",
+    "keys": ("Keys", "The keys of the project that the calling key belongs to."),
+    "tokens": ("Tokens", "What a token is, and its end."),
+    "openapi": ("This document", "What the API takes and answers, for machines."),
 }
 _SECURITY: Final = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "RFC 6750, section 2.1."},
@@ -201,7 +201,10 @@ def document() -> Json:
         "openapi": "3.1.0",
         "info": _INFO,
         "servers": [{"url": "/"}],
-        "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
+        "tags": [
+            {"name": name, "x-displayName": title, "description": text}
+            for name, (title, text) in _TAGS.items()
+        ],
         "paths": described,
         "components": {
             "securitySchemes": _SECURITY,
@@ -217,7 +220,7 @@ def document() -> Json:
 
 
 def _types(operations: Iterable[Operation]) -> list[Any]:
-    types = [ProblemBody, *_IN_PATHS.values()]
+    types = [Problem, *_IN_PATHS.values()]
     for about in (operation.about for operation in operations):
         types += [shape for shape in (about.answer, about.body, about.form) if shape]
     return types
@@ -308,7 +311,7 @@ def _refusal(kinds: Sequence[ProblemType], shapes: _Shapes) -> Json:
         "headers": _headers(*([header] if header else []), always=always),
         "content": {
             PROBLEM: {
-                "schema": {"allOf": [shapes.of(ProblemBody), {"properties": known}]},
+                "schema": {"allOf": [shapes.of(Problem), {"properties": known}]},
                 "examples": {kind.code: {"$ref": f"#/components/examples/{kind.code}"} for kind in kinds},
             }
         },
@@ -336,7 +339,7 @@ def _example(kind: ProblemType, shapes: _Shapes) -> Json:
         members = ("scope",)
     elif kind.status == 409:
         members = ("key_id", "version")
-    known = shapes.definitions["ProblemBody"]["properties"]
+    known = shapes.definitions["Problem"]["properties"]
     return example | {name: shapes.example(known[name]) for name in members}
 
 

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from keys import answers, lifecycle, problems
-from keys.api.bodies import Active, Identity, Inactive, Nothing
+from keys.api.bodies import Active, Empty, Identity, Inactive
 from keys.api.operations import About, Operation
 from keys.api.requests import Call, keyed, presented_token, public
 from keys.api.schemas import PresentedToken, form
@@ -55,7 +55,7 @@ def revoke(request: HttpRequest) -> HttpResponse:
     token, at = form(request, PresentedToken).token, timezone.now()
     verdict = check(token, at=at, environment=None)
     if verdict.facts is None:
-        return answers.json_response(Nothing())
+        return answers.json_response(Empty())
     key = Key.objects.select_related("project").get(key_id=verdict.facts.key_id)
     actor = KeyActor.acting(key, getattr(request, "client_address", None))
     try:
@@ -64,7 +64,7 @@ def revoke(request: HttpRequest) -> HttpResponse:
         return answers.unsupported_token(str(protected)).response()
     except lifecycle.AlreadyRevoked:
         pass
-    return answers.json_response(Nothing())
+    return answers.json_response(Empty())
 
 
 def _identity(facts: Facts) -> Identity:
@@ -120,7 +120,7 @@ _INTROSPECT = About(
 _REVOKE_TOKEN = About(
     "revoke_token", "Revoke a token (RFC 7009)",
     "Whoever holds a token can end it: no other key is needed. 200 whether the token was known or not.",
-    Nothing, "The token opens nothing any more.", form=PresentedToken,
+    Empty, "The token opens nothing any more.", form=PresentedToken,
     problems=(problems.UNSUPPORTED_TOKEN_TYPE,),
 )  # fmt: skip
 

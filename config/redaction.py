@@ -9,8 +9,8 @@ import unicodedata
 from typing import Final
 
 _TOKEN: Final = re.compile(r"kr_(?P<environment>live|test)_[0-9A-Za-z]{13,}")
-# A run as long as a secret counts as well, where it mixes small letters, capitals and digits as a random
-# one does (all but one in eight hundred). People write commit ids, checksums and long words into notes.
+# A run as long as a secret counts as well, where it mixes small letters, capitals and digits, which every
+# secret does (keys/tokens.py). People write commit ids, checksums and long words into notes.
 _BARE_SECRET: Final = re.compile(
     r"(?<![0-9A-Za-z])(?=[0-9A-Za-z]*[0-9])(?=[0-9A-Za-z]*[a-z])(?=[0-9A-Za-z]*[A-Z])[0-9A-Za-z]{38,}"
 )

@@ -36,7 +36,7 @@ NO_CREDENTIALS: Final = ProblemType(
 MALFORMED: Final = ProblemType(
     "malformed", 401, "Not an API key",
     "The token is malformed or mistyped.",
-    "Copy the whole token: 64 characters, beginning with kr_live_ or kr_test_. One wrong character is"
+    "Copy the whole token: 64 characters, beginning with `kr_live_` or `kr_test_`. One wrong character is"
     " enough for this answer.",
 )  # fmt: skip
 UNKNOWN: Final = ProblemType(
@@ -68,7 +68,7 @@ WRONG_ENVIRONMENT: Final = ProblemType(
 SCOPE_MISSING: Final = ProblemType(
     "scope-missing", 403, "Scope missing",
     "The key doesn't have the scope that this needs.",
-    "The member scope names what is missing. Ask for a key that has it, or have this one edited.",
+    "The member `scope` names what is missing. Ask for a key that has it, or have this one edited.",
 )  # fmt: skip
 BEYOND_BOUNDS: Final = ProblemType(
     "beyond-bounds", 403, "Not within this key's bounds",
@@ -79,7 +79,7 @@ BEYOND_BOUNDS: Final = ProblemType(
 TWO_CREDENTIALS: Final = ProblemType(
     "two-credentials", 400, "Two different keys",
     "Present one key, not two different ones.",
-    "Authorization and X-API-Key hold different tokens. Send one of them.",
+    "`Authorization` and `X-API-Key` hold different tokens. Send one of them.",
 )  # fmt: skip
 TOKEN_IN_QUERY: Final = ProblemType(
     "token-in-query", 400, "Key in the URL",
@@ -90,18 +90,18 @@ TOKEN_IN_QUERY: Final = ProblemType(
 INVALID_PARAMETER: Final = ProblemType(
     "invalid-parameter", 400, "Invalid parameter",
     "limit: Use a whole number from 1 to 100.",
-    "The member errors names each parameter that is wrong, and says why.",
+    "The member `errors` names each parameter that is wrong, and says why.",
 )  # fmt: skip
 BAD_BODY: Final = ProblemType(
     "bad-body", 400, "Body can't be read",
     "The body isn't JSON.",
-    "Send one JSON object in UTF-8, each member once, without NaN or Infinity.",
+    "Send one JSON object in UTF-8, each member once, without `NaN` or `Infinity`.",
 )  # fmt: skip
 INVALID_REQUEST: Final = ProblemType(
     "invalid-request", 400, "Request can't be understood",
-    "The parameter `token` is missing.",
-    "Send a form (application/x-www-form-urlencoded, UTF-8) with token=…, each parameter once. OAuth clients"
-    " find the same in error and error_description.",
+    "token: It is missing.",
+    "Send a form (`application/x-www-form-urlencoded`, UTF-8) with `token=…`, each parameter once. OAuth"
+    " clients find the same in `error` and `error_description`.",
 )  # fmt: skip
 UNSUPPORTED_TOKEN_TYPE: Final = ProblemType(
     "unsupported-token-type", 400, "Not to be revoked",
@@ -117,13 +117,13 @@ NOT_FOUND: Final = ProblemType(
 METHOD_NOT_ALLOWED: Final = ProblemType(
     "method-not-allowed", 405, "Method not allowed",
     "Use GET, HEAD.",
-    "The header Allow lists the methods of this URL.",
+    "The header `Allow` lists the methods of this URL.",
 )  # fmt: skip
 ALREADY_ISSUED: Final = ProblemType(
     "already-issued", 409, "Already issued",
     "This key was already created. Its secret can't be shown again.",
-    "A request with this Idempotency-Key has made the key that key_id names. If nobody has its token, revoke"
-    " that key and issue another under a new Idempotency-Key.",
+    "A request with this `Idempotency-Key` has made the key that `key_id` names. If nobody has its token,"
+    " revoke that key and issue another under a new `Idempotency-Key`.",
 )  # fmt: skip
 ALREADY_REVOKED: Final = ProblemType(
     "already-revoked", 409, "Already revoked",
@@ -138,7 +138,7 @@ PROTECTED: Final = ProblemType(
 STALE: Final = ProblemType(
     "stale", 409, "Changed meanwhile",
     "This key was changed meanwhile.",
-    "Read the key again, look at what has changed, and send its new version along.",
+    "Read the key again, look at what has changed, and send its new `version` along.",
 )  # fmt: skip
 NOT_RENEWABLE: Final = ProblemType(
     "not-renewable", 409, "Not renewable",
@@ -159,17 +159,17 @@ TOO_LARGE: Final = ProblemType(
 UNSUPPORTED_TYPE: Final = ProblemType(
     "unsupported-type", 415, "Unsupported content type",
     "Send application/json.",
-    "Set the header Content-Type to what detail names.",
+    "Set the header `Content-Type` to what `detail` names.",
 )  # fmt: skip
 INVALID: Final = ProblemType(
     "invalid", 422, "Invalid request",
     "name: Another key is called “Docs crawler”.",
-    "The member errors names each member that is wrong, and says why. Nothing was changed.",
+    "The member `errors` names each member that is wrong, and says why. Nothing was changed.",
 )  # fmt: skip
 UNAVAILABLE: Final = ProblemType(
     "unavailable", 503, "Keyrack can't check keys now",
     "The database doesn't answer. Nothing was decided; try again.",
-    "Wait as many seconds as Retry-After says, and try again. With an Idempotency-Key a repeated request"
+    "Wait as many seconds as `Retry-After` says, and try again. With an `Idempotency-Key` a repeated request"
     " makes no second key.",
 )  # fmt: skip
 

@@ -15,6 +15,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 ALPHABET: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_KINDS: Final = (string.digits, string.ascii_uppercase, string.ascii_lowercase)
 KEY_ID_LENGTH: Final = 12
 SECRET_LENGTH: Final = 38
 CHECKSUM_LENGTH: Final = 6
@@ -53,7 +54,7 @@ class Token:
 
 def generate(environment: str, key_id: str | None = None) -> Token:
     """Return a fresh token; with `key_id`, a fresh secret for that key."""
-    return Token(environment, key_id or _random(KEY_ID_LENGTH), _random(SECRET_LENGTH))
+    return Token(environment, key_id or _random(KEY_ID_LENGTH), _random_secret())
 
 
 def parse(text: str) -> Token | None:
@@ -97,3 +98,15 @@ def preview(environment: str, key_id: str, last4: str) -> str:
 
 def _random(length: int) -> str:
     return "".join(secrets.choice(ALPHABET) for _ in range(length))
+
+
+def _random_secret() -> str:
+    """Return a secret that mixes small letters, capitals and digits, as all but one in 800 do anyway.
+
+    That is what config/redaction.py knows a secret by when it stands without the rest of its token. It
+    costs a five-hundredth of one of the 226 bits.
+    """
+    while True:
+        secret = _random(SECRET_LENGTH)
+        if all(set(secret) & set(kind) for kind in _KINDS):
+            return secret

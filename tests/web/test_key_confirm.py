@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from keys.lifecycle import revoke
+from keys.lifecycle import renew, revoke
 from keys.models import Key
 from projects.models import AuditEvent, Project, User
 from tests.factories import acting
@@ -105,6 +105,37 @@ def test_it_is_too_late_for_a_revoked_key(
     assert page.is_whole is not bool(way)
     assert "Mara Lindqvist already revoked this key at" in page.content.one(role="alert").text
     assert not stored(fresh)
+
+
+def test_a_secret_that_was_replaced_meanwhile_is_not_the_one_stored(
+    mara: Client, fresh: Key, project: Project, owner: User, way: dict[str, str], at: datetime
+) -> None:
+    shown = fresh.version
+    renewed = renew(project, fresh.key_id, actor=acting(owner, project), at=at, version=shown).key
+    url = url_of("key_confirm", fresh.key_id)
+    response = mara.post(url, {"version": shown}, headers=way)
+    assert response.status_code == 409
+    page = Page(response)
+    assert page.is_whole is not bool(way)
+    said = page.content.one(role="alert").text
+    assert said == "This key was given a new secret meanwhile. The one you stored is dead."
+    assert page.content.find("a", "Get a new secret")
+    assert not stored(fresh)
+    mara.post(url, {"version": renewed.version}, headers=way)
+    assert stored(fresh)
+
+
+def test_the_page_of_the_secret_says_which_it_is(mara: Client, fresh: Key) -> None:
+    answer = mara.post(url_of("key_renew", fresh.key_id), {"version": fresh.version})
+    fields = Page(answer).form_of("I've stored it").fields()
+    assert fields["version"] == [str(fresh.version + 1)]
+
+
+def test_a_version_that_is_none_breaks_nothing(mara: Client, fresh: Key, way: dict[str, str]) -> None:
+    for text in ("", "one", "9" * 40, "kr_live_" + "A" * 56):
+        response = mara.post(url_of("key_confirm", fresh.key_id), {"version": text}, headers=way)
+        assert response.status_code < 500
+        assert "A" * 20 not in response.content.decode()
 
 
 def test_nobody_else_says_that_it_is_stored(

@@ -9,9 +9,11 @@ import pytest
 from django.test import Client
 
 from keys import lifecycle
+from keys.drafts import Draft
 from keys.kinds import KeyType
 from keys.lifecycle import Issued
 from keys.models import Key, KeyActivity
+from keys.permissions import KeyActor
 from keys.verification import Outcome, check
 from projects.models import AuditEvent, Project, User
 from projects.moments import Moment
@@ -98,6 +100,26 @@ def test_it_says_what_would_break(mara: Client, busy: Issued, way: dict[str, str
     assert "192.0.2.41" in note
     label = page.one("label", for_="id_last4").text
     assert label == f"Type the last 4 characters ({busy.key.last4}) to confirm"
+
+
+def test_it_lists_the_keys_that_the_key_has_issued(
+    mara: Client, project: Project, make: MakeKey, way: dict[str, str], at: datetime
+) -> None:
+    parent = make("Parent", type=KeyType.PRIVILEGED, scopes=())
+    actor = KeyActor.acting(parent.key)
+    children = [
+        lifecycle.issue(project, Draft(f"Child {n}", scopes=["sources:read"]), actor=actor, at=at).key
+        for n in range(2)
+    ]
+    page = Page(ask(mara, parent.key, way))
+    assert "This key issued 2 other keys. They keep working." in page.texts("p")
+    for child in children:
+        assert page.link(child.name) == url_of("key_detail", child.key_id)
+    revoke(mara, children[0])
+    page = Page(ask(mara, parent.key, way))
+    assert "This key issued another key. It keeps working." in page.texts("p")
+    assert not page.content.find("a", "Child 0")
+    assert not Page(ask(mara, children[1], way)).find("ul", class_="issued")
 
 
 # What it refuses

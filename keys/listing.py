@@ -53,6 +53,11 @@ class Table:
     searched: bool
     matches: str
 
+    @property
+    def is_new(self) -> bool:
+        """Whether nobody has made a key yet: only the Automator Key is there."""
+        return not (self.searched or self.previous or self.next) and all(row.protected for row in self.rows)
+
 
 class Listing:
     """Both tables of the keys page for one person, read as the address asks.

@@ -244,7 +244,9 @@ def configured(headers: dict[str, str], max_examples: int) -> st.SchemathesisCon
             max_examples=max_examples, deterministic=True, with_security_parameters=not headers
         ),
         checks=st.ChecksConfig(
-            positive_data_acceptance=st.PositiveDataAcceptanceConfig(expected_statuses=POSITIVE)
+            positive_data_acceptance=st.PositiveDataAcceptanceConfig(expected_statuses=POSITIVE),
+            # DELETE revokes: the key's row stays, and is read as before.
+            use_after_free=st.SimpleCheckConfig(enabled=False),
         ),
     )
     return st.SchemathesisConfig(seed=1, projects=st.ProjectsConfig(default=project))

@@ -613,3 +613,11 @@ def test_the_focus_lands_on_the_table_whose_page_was_turned(
     url = listed(mara).link("Next")
     assert '"#keys"' in mara.get(url, headers=HTMX)["HX-Trigger-After-Settle"]
     assert "HX-Trigger-After-Settle" not in mara.get(url_of("key_list"), headers=HTMX)
+
+
+def test_a_new_project_is_told_what_to_do(mara: Client, project: Project, make: MakeKey) -> None:
+    page = listed(mara)
+    assert "No API keys yet" in page.content.text
+    assert names(page) == ["Automator Key"]
+    make("Docs crawler")
+    assert "No API keys yet" not in listed(mara).source

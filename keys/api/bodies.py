@@ -19,7 +19,7 @@ KeyId = Annotated[
 Scope = Annotated[
     str, StringConstraints(pattern=SCOPE_PATTERN, max_length=100), Field(examples=["sources:read"])
 ]
-Version = Annotated[int, Field(ge=1, lt=2**31, description="Counts the changes of the key.", examples=[3])]
+Version = Annotated[int, Field(ge=1, lt=2**31, description="Counts the changes of the key.", examples=[1])]
 _Time = Annotated[str, Field(json_schema_extra={"format": "date-time"}, examples=["2026-11-21T12:11:00Z"])]
 _Type = Annotated[
     str,

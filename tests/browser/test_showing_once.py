@@ -116,10 +116,13 @@ def test_leaving_warns_and_can_be_called_off(once: Locator, page: Page) -> None:
     assert steps.shown_token(page).startswith("kr_live_")
 
 
-def test_a_download_does_not_end_the_warning(once: Locator, page: Page) -> None:
+def test_a_download_ends_the_warning_for_a_moment_only(page: Page) -> None:
+    page.clock.install()
+    page.reload()
+    steps.generate(page)
     with page.expect_download():
-        once.get_by_role("button", name="Download .env").click()
-    page.wait_for_timeout(2100)
+        page.get_by_role("button", name="Download .env").click()
+    page.clock.fast_forward("00:03")
     with page.expect_event("dialog") as asked:
         page.evaluate(LEAVE)
     asked.value.dismiss()

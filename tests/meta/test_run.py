@@ -254,7 +254,7 @@ def test_a_taken_port_is_one_line(copy: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "line"),
+    ("environment", "line"),
     [
         (
             {"KEYRACK_DATA": "/dev/null/data"},
@@ -279,8 +279,8 @@ def test_a_taken_port_is_one_line(copy: Path, tmp_path: Path) -> None:
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_a_mistake_is_one_line(copy: Path, tmp_path: Path, settings: dict[str, str], line: str) -> None:
-    said = refused(copy, **{"KEYRACK_DATA": str(tmp_path / "data")} | settings)
+def test_a_mistake_is_one_line(copy: Path, tmp_path: Path, environment: dict[str, str], line: str) -> None:
+    said = refused(copy, **{"KEYRACK_DATA": str(tmp_path / "data")} | environment)
     assert re.fullmatch(line, said), said
     assert "s3cret" not in said
 

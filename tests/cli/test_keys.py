@@ -229,6 +229,8 @@ def terminal(environment: dict[str, str], *arguments: str) -> Iterator[Terminal]
     def sit_down() -> None:
         # What makes it the terminal from which Ctrl+C comes, and that getpass opens as /dev/tty.
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        # A shell that starts the tests in the background has them ignore Ctrl+C, and whoever they start.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     process = subprocess.Popen(
         [*MANAGE, "keys", *arguments], env=environment, stdin=tty, stdout=tty, stderr=tty,

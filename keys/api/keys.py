@@ -2,23 +2,20 @@
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Final
 from urllib.parse import urlencode
 
 from django.http import HttpResponse
 from django.urls import reverse
 
-from keys import answers, lifecycle, problems
-from keys.api import bodies
+from keys import answers, bodies, lifecycle, problems
 from keys.api.operations import About, Operation
 from keys.api.requests import Call, Refused, keyed
 from keys.api.schemas import KeyChanges, KeyQuery, NewKey, Renewal, Revocation, body, query
-from keys.kinds import NEVER_USED
+from keys.descriptions import described
 from keys.models import Key
 from keys.querysets import LAST_REVOKED_FIRST, SORTS, KeyQuerySet
 from keys.search import read
-from projects.moments import timestamp
 from projects.querysets import page
 
 # Visible ASCII; what it says is the client's business (it is kept as a digest).
@@ -89,29 +86,6 @@ def _revoked(call: Call, key_id: str, reason: str) -> HttpResponse:
     except lifecycle.AlreadyRevoked as before:
         key = before.key
     return _answer(call, key)
-
-
-def described(key: Key, catalogue: Sequence[str], at: datetime) -> bodies.Key:
-    """Return a key as the JSON API shows it: never its hash, never its secret."""
-    use = key.activity.last_used_at
-    return {
-        "key_id": key.key_id,
-        "name": key.name,
-        "type": key.type,
-        "environment": key.environment,
-        "scopes": key.grant.listed(catalogue),
-        "note": key.note,
-        "preview": key.preview,
-        "status": key.status(at).name.lower(),
-        "created_at": timestamp(key.created_at),
-        "created_by": key.created_by_label,
-        "expires_at": None if key.never_expires else timestamp(key.expires_at),
-        "last_used_at": None if use == NEVER_USED else timestamp(use),
-        "revoked_at": timestamp(key.revoked_at) if key.revoked_at else None,
-        "revoked_by": key.revoked_by_label or None,
-        "revoked_reason": key.revoked_reason or None,
-        "version": key.version,
-    }
 
 
 def described_all(call: Call, keys: Sequence[Key]) -> list[bodies.Key]:

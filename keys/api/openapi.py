@@ -15,9 +15,9 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from keys import answers, problems
-from keys.api.bodies import KeyId, Problem
 from keys.api.operations import About, Operation
 from keys.api.requests import public
+from keys.bodies import KeyId, Problem
 from keys.problems import ProblemType
 
 Json = dict[str, Any]

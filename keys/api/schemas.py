@@ -13,8 +13,8 @@ from pydantic import ValidationError as Invalid
 from config.redaction import holds_token, redact
 from keys import answers
 from keys.answers import Problem
-from keys.api.bodies import KEY_ID_PATTERN, PREVIEW, SCOPE_PATTERN, KeyId, Scope, Version
 from keys.api.requests import Refused, body_of, form_of
+from keys.bodies import KEY_ID_PATTERN, PREVIEW, SCOPE_PATTERN, KeyId, Scope, Version
 from keys.drafts import Draft, Edit
 from keys.kinds import NEVER_EXPIRES, NOTE_LENGTH, REASON_LENGTH, Environment, KeyType
 from keys.querysets import SORTS

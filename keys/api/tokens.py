@@ -7,15 +7,15 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from keys import answers, lifecycle, problems
-from keys.api.bodies import Active, Empty, Identity, Inactive
 from keys.api.operations import About, Operation
 from keys.api.requests import Call, keyed, presented_token, public
 from keys.api.schemas import PresentedToken, form
+from keys.bodies import Active, Empty, Identity, Inactive
+from keys.descriptions import identity
 from keys.models import Key
 from keys.permissions import KeyActor
 from keys.verification import Facts, check
 from projects.models import Project
-from projects.moments import timestamp
 
 _REVOKED_BY_HOLDER: Final = "Revoked by whoever held it."
 
@@ -28,7 +28,7 @@ def whoami(request: HttpRequest) -> HttpResponse:
     verdict = check(presented, at=timezone.now(), environment=None)
     if not verdict.is_valid or verdict.facts is None:
         return answers.problem_of(verdict).response()
-    return answers.json_response(_identity(verdict.facts))
+    return answers.json_response(identity(verdict.facts))
 
 
 def introspect(call: Call) -> HttpResponse:
@@ -65,20 +65,6 @@ def revoke(request: HttpRequest) -> HttpResponse:
     except lifecycle.AlreadyRevoked:
         pass
     return answers.json_response(Empty())
-
-
-def _identity(facts: Facts) -> Identity:
-    project = Project(pk=facts.project_id)
-    return {
-        "key_id": facts.key_id,
-        "name": facts.name,
-        "type": facts.type,
-        "environment": facts.environment,
-        "project": facts.project,
-        "scopes": facts.grant.listed(project.scopes()),
-        "created_at": timestamp(facts.created_at),
-        "expires_at": timestamp(facts.expires) if facts.expires else None,
-    }
 
 
 def _introspected(facts: Facts, project: Project) -> Active:

@@ -9,7 +9,7 @@ from pytest_django import DjangoAssertNumQueries
 from pytest_django.live_server_helper import LiveServer
 
 from keys import lifecycle
-from keys.api.bodies import Active
+from keys.bodies import Active
 from keys.kinds import KeyType
 from keys.lifecycle import Issued
 from keys.models import Key

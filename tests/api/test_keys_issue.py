@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
-from keys.api.bodies import KeyWithToken
+from keys.bodies import KeyWithToken
 from keys.kinds import KeyType
 from keys.lifecycle import Issued
 from keys.models import IssueNonce, Key

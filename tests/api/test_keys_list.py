@@ -7,8 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
-from keys import lifecycle
-from keys.api import bodies
+from keys import bodies, lifecycle
 from keys.kinds import KeyType
 from keys.lifecycle import Issued
 from keys.listing import Listing

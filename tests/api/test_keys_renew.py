@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from keys.api.bodies import KeyWithToken
+from keys.bodies import KeyWithToken
 from keys.kinds import KeyType
 from keys.lifecycle import Issued
 from keys.models import Key, KeyActivity

@@ -16,11 +16,12 @@ from django.utils import timezone
 
 from keys import lifecycle
 from keys.answers import problem_of
+from keys.descriptions import described, identity
 from keys.drafts import Draft
 from keys.kinds import Environment, KeyType
 from keys.lifecycle import Issued
 from keys.management.commands._keys import arguments, exits, listings, revocations, streams
-from keys.management.commands._keys.facts import COLUMNS, columns, described, identity
+from keys.management.commands._keys.facts import COLUMNS, columns
 from keys.management.commands._keys.tables import Progress, Table
 from keys.models import Key
 from keys.verification import Outcome, Verdict, check
@@ -116,7 +117,9 @@ class Command(BaseCommand):
         issued = lifecycle.issue(
             project, draft, actor=_actor(), at=at, nonce=asked.idempotency_key or "", confirmed=True
         )
-        self._hand_over(issued, "was issued", described(issued.key, catalogue, at) if asked.json else None)
+        self._hand_over(
+            issued, "was issued", dict(described(issued.key, catalogue, at)) if asked.json else None
+        )
 
     def _renew(self, asked: Any) -> None:
         at, project = timezone.now(), _project(asked.project)
@@ -125,7 +128,7 @@ class Command(BaseCommand):
             project, key.key_id, actor=_actor(), at=at, version=key.version, confirmed=True
         )
         said = "has a new secret; the old one has stopped"
-        self._hand_over(issued, said, described(issued.key, catalogue, at) if asked.json else None)
+        self._hand_over(issued, said, dict(described(issued.key, catalogue, at)) if asked.json else None)
 
     def _hand_over(self, issued: Issued, said: str, members: dict[str, Any] | None) -> None:
         """Write the token, or its JSON, to standard output alone; what people want to know goes beside it."""
@@ -171,7 +174,7 @@ class Command(BaseCommand):
         # A reader who is gone (`| head`) must not keep the other keys alive.
         with suppress(OSError):
             if as_json:
-                members = described(ended.key, catalogue, timezone.now()) if ended.key else {}
+                members = dict(described(ended.key, catalogue, timezone.now())) if ended.key else {}
                 self._print(json.dumps({"outcome": ended.outcome, "key_id": ended.key_id, **members}))
             elif not ended.code:
                 self._print(ended.text)
@@ -204,7 +207,7 @@ class Command(BaseCommand):
 
 
 def _verdict_lines(verdict: Verdict, *, as_json: bool) -> list[str]:
-    members = identity(verdict.facts) if verdict.facts else {}
+    members = dict(identity(verdict.facts)) if verdict.facts else {}
     if verdict.outcome is Outcome.SCOPE_MISSING:
         members["missing"] = verdict.missing
     if as_json:

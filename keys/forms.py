@@ -227,8 +227,6 @@ def _expiry(lifetime: str, until: Any, at: datetime) -> datetime:
 class RevokeForm(QuietForm):
     """The end of a key. One that was used in the last 7 days asks for its last 4 characters."""
 
-    field_of: Mapping[str, str] = {"reason": "reason"}
-
     last4 = forms.CharField(required=False, strip=True)
     reason = forms.CharField(label="Reason (optional)", required=False)
 

@@ -70,14 +70,12 @@ def then(response: HttpResponse, **events: dict[str, str]) -> HttpResponse:
 
 def current_query(request: HttpRequest, path: str) -> str:
     """Return the query of the page that htmx asks from, where that page is `path`; else nothing."""
-    url = urlsplit(request.headers.get("HX-Current-URL", ""))
-    return url.query if url.path == path else ""
+    return urlsplit(request.headers.get("HX-Current-URL", "")).query if current_path(request) == path else ""
 
 
-def asked_from_elsewhere(request: HttpRequest, path: str) -> bool:
-    """Say whether htmx asks from another page than `path`, one without the places of its fragments."""
-    asked_from = urlsplit(request.headers.get("HX-Current-URL", "")).path
-    return asked_from not in ("", path)
+def current_path(request: HttpRequest) -> str:
+    """Return the path of the page that htmx asks from; "" where it doesn't say."""
+    return urlsplit(request.headers.get("HX-Current-URL", "")).path
 
 
 def go_to(request: HttpRequest, url: str, message: str = "") -> HttpResponse:

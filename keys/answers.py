@@ -27,6 +27,7 @@ _OF_OUTCOME: Final = {
     Outcome.EXPIRED: problems.EXPIRED,
     Outcome.PAUSED: problems.PAUSED,
     Outcome.WRONG_ENVIRONMENT: problems.WRONG_ENVIRONMENT,
+    Outcome.WRONG_CHANNEL: problems.WRONG_CHANNEL,
     Outcome.SCOPE_MISSING: problems.SCOPE_MISSING,
 }
 
@@ -141,6 +142,8 @@ def problem_of(verdict: Verdict) -> Problem:
     if kind is problems.SCOPE_MISSING:
         challenge = f'{REALM}, error="insufficient_scope", scope="{verdict.missing}"'
         return problem(kind, headers={"WWW-Authenticate": challenge}, members={"scope": verdict.missing})
+    if kind.status == 403:
+        return problem(kind)
     challenge = f'{REALM}, error="invalid_token", error_description="{kind.says}"'
     return problem(kind, headers={"WWW-Authenticate": challenge})
 

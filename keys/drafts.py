@@ -1,36 +1,53 @@
 """What somebody wants a key to be, and whether a key can be that: the rules on a key's own values."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from django.core.exceptions import ValidationError
 
 from config.redaction import holds_token
-from keys.kinds import NEVER_EXPIRES, NOTE_LENGTH, Environment, KeyType
+from keys.kinds import (
+    AGENT_LIFETIME,
+    AGENT_SCOPES,
+    NEVER_EXPIRES,
+    NOTE_LENGTH,
+    PICKS_SCOPES,
+    Environment,
+    KeyType,
+)
 from keys.models import Key
 from keys.scopes import Grant, join
-from projects.models import Project
+from projects.models import SLUG_LENGTH, Channel, Project
 from projects.names import clean_name, clean_text, fold
 
 T = TypeVar("T")
 
+AGENT_END: Final = f"An agent key ends {AGENT_LIFETIME.days} days after it's created, and can't be extended."
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What somebody wants a new key to be."""
+    """What somebody wants a new key to be; `channel` is the slug of one, `holder` who holds a key of it."""
 
     name: str
     type: str = KeyType.RESTRICTED
     scopes: Sequence[str] = ()
     environment: str = Environment.LIVE
-    expires_at: datetime = NEVER_EXPIRES
+    expires_at: datetime | None = None
     note: str = ""
+    channel: str = ""
+    holder: str = ""
 
     @property
     def grant(self) -> Grant:
         return Grant.of(self.type, " ".join(self.scopes))
+
+    @property
+    def ends_at(self) -> datetime:
+        """When the key ends; a draft that doesn't say is of a key that never expires."""
+        return NEVER_EXPIRES if self.expires_at is None else self.expires_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +58,20 @@ class Edit:
     note: str | None = None
     scopes: Sequence[str] | None = None
     expires_at: datetime | None = None
+
+
+def settled(project: Project, draft: Draft, at: datetime) -> Draft:
+    """Return the draft with what its type decides: an agent key's end, and its scopes where none is picked.
+
+    Raises ValidationError for an agent key that shall end otherwise. One query, for such scopes.
+    """
+    if draft.type != KeyType.AGENT:
+        return draft
+    if draft.expires_at is not None:
+        raise ValidationError({"expires_at": AGENT_END})
+    known = () if draft.scopes else set(project.scopes())
+    scopes = draft.scopes or [scope for scope in AGENT_SCOPES if scope in known]
+    return replace(draft, scopes=scopes, expires_at=at + AGENT_LIFETIME)
 
 
 def drafted(project: Project, draft: Draft, at: datetime) -> Key:
@@ -60,9 +91,10 @@ def drafted(project: Project, draft: Draft, at: datetime) -> Key:
         note=errors.gather(lambda: cleaned("note", clean_text, draft.note, NOTE_LENGTH)) or "",
         scopes=errors.gather(lambda: _picked(project, draft.type, draft.scopes)) or "",
         created_at=at,
-        expires_at=draft.expires_at,
+        expires_at=draft.ends_at,
     )
-    errors.gather(lambda: _refuse_end(draft.expires_at, at))
+    errors.gather(lambda: _refuse_end(draft.ends_at, at))
+    errors.gather(lambda: _put_into_channel(key, draft))
     if draft.environment not in Environment.values:
         errors.add({"environment": "Choose Live or Test."})
     errors.gather(lambda: refuse_taken_name(key))
@@ -95,9 +127,9 @@ class _Errors:
 
 def _picked(project: Project, key_type: str, picked: Sequence[str]) -> str:
     """Return the picked scopes as they are stored. Raises ValidationError. One query."""
-    if key_type != KeyType.RESTRICTED:
+    if key_type not in PICKS_SCOPES:
         if picked:
-            raise ValidationError({"scopes": "Only a restricted key has scopes of its own."})
+            raise ValidationError({"scopes": "Only a restricted key or an agent key has scopes of its own."})
         return ""
     known = set(project.scopes())
     if unknown := sorted(set(picked) - known):
@@ -105,6 +137,25 @@ def _picked(project: Project, key_type: str, picked: Sequence[str]) -> str:
     if not picked:
         raise ValidationError({"scopes": "Pick at least one scope."})
     return join(picked)
+
+
+def _put_into_channel(key: Key, draft: Draft) -> None:
+    """Give a channel key its channel and its holder. Raises ValidationError. Two queries, for such a key."""
+    if draft.type != KeyType.CHANNEL:
+        if draft.channel or draft.holder:
+            raise ValidationError({"channel": "Only a channel key has a channel, and somebody who holds it."})
+        return
+    errors = _Errors()
+    key.channel = Channel.objects.of(key.project).filter(slug=draft.channel[:SLUG_LENGTH]).first()
+    if key.channel is None:
+        errors.add({"channel": "There is no such channel here." if draft.channel else "Choose a channel."})
+    if not draft.holder.strip():
+        errors.add({"holder": "Enter who holds the key."})
+    else:
+        key.holder = errors.gather(lambda: cleaned("holder", clean_name, draft.holder)) or ""
+    key.holder_folded = fold(key.holder)
+    errors.gather(lambda: refuse_taken_holder(key))
+    errors.raise_any()
 
 
 def _said(scope: str) -> str:
@@ -129,6 +180,16 @@ def refuse_taken_name(key: Key) -> None:
     ).exclude(pk=key.pk)
     if other := others.first():
         raise ValidationError({"name": f"Another key is called “{other.name}”."})
+
+
+def refuse_taken_holder(key: Key) -> None:
+    """Raise ValidationError where the same holder has a key of this channel that isn't revoked. One query."""
+    if key.channel is None or not key.holder_folded:
+        return
+    others = Key.objects.filter(channel=key.channel, holder_folded=key.holder_folded, revoked_at=None)
+    if other := others.exclude(pk=key.pk).first():
+        said = f"{other.holder} holds a key of {key.channel.name} already: “{other.name}”."
+        raise ValidationError({"holder": said})
 
 
 def edited(key: Key, changes: Edit, at: datetime) -> None:
@@ -158,6 +219,8 @@ def _refuse_end(expires_at: datetime, at: datetime) -> None:
 
 
 def _refuse_expiry(key: Key, expires_at: datetime, at: datetime) -> None:
+    if key.type == KeyType.AGENT:
+        raise ValidationError({"expires_at": AGENT_END})
     if key.is_expired(at):
         raise ValidationError({"expires_at": "An expired key can't be brought back. Issue a new one."})
     _refuse_end(expires_at, at)

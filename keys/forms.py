@@ -130,7 +130,7 @@ class KeyForm(QuietForm):
         }
         super().__init__(data, initial=initial)
         self._catalogue, self._at = _offered(catalogue, role), at
-        self._types = issuable_types(role)
+        self._types = [kind for kind in issuable_types(role) if kind in TYPE_HINTS]
         self._field("type").choices = [(kind.value, kind.label) for kind in self._types]
         self._field("scopes").choices = [
             (scope, scope) for resource, scopes in self._catalogue for scope in scopes

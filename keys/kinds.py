@@ -1,4 +1,4 @@
-"""The words for what a key is: type, environment, status, and its two times that never come. No ORM."""
+"""The words for what a key is: type, environment, status, provider; its two times that never come. No ORM."""
 
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -13,12 +13,29 @@ class KeyType(TextChoices):
     PRIVILEGED = "privileged", "Privileged"
     VIEWER = "viewer", "Locked-down viewer"
     RESTRICTED = "restricted", "Restricted"
+    AGENT = "agent", "Agent"
+    CHANNEL = "channel", "Channel"
     SYSTEM = "system", "System"
+
+
+# Types whose scopes are picked; those of the others follow from the type.
+PICKS_SCOPES: Final = (KeyType.RESTRICTED, KeyType.AGENT)
 
 
 class Environment(TextChoices):
     LIVE = "live", "Live"
     TEST = "test", "Test"
+
+
+class Provider(TextChoices):
+    """Whose key a provider key is."""
+
+    OPENAI = "openai", "OpenAI"
+    ANTHROPIC = "anthropic", "Anthropic"
+    GOOGLE = "google", "Google"
+    AZURE = "azure-openai", "Azure OpenAI"
+    MISTRAL = "mistral", "Mistral"
+    CUSTOM = "custom", "Custom"
 
 
 class Status(StrEnum):
@@ -39,7 +56,15 @@ NEVER_USED: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 EXPIRES_SOON: Final = timedelta(days=14)
 
+# An agent key lives exactly so long, and has these scopes unless others are picked.
+AGENT_LIFETIME: Final = timedelta(days=90)
+AGENT_SCOPES: Final = ("agents:run", "chat:send", "providers:use")
+
 NOTE_LENGTH: Final = 1000
 REASON_LENGTH: Final = 200
+BASE_URL_LENGTH: Final = 500
+HEADER_LENGTH: Final = 60
+PREFIX_LENGTH: Final = 40
+UPSTREAM_LENGTH: Final = 60
 
 AUTOMATOR_NAME: Final = "Automator Key"

@@ -17,7 +17,16 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from keys import tokens
-from keys.drafts import Draft, Edit, cleaned, drafted, edited, refuse_taken_name
+from keys.drafts import (
+    Draft,
+    Edit,
+    cleaned,
+    drafted,
+    edited,
+    refuse_taken_holder,
+    refuse_taken_name,
+    settled,
+)
 from keys.kinds import AUTOMATOR_NAME, REASON_LENGTH, KeyType
 from keys.models import IssueNonce, Key, KeyActivity
 from keys.permissions import (
@@ -33,7 +42,7 @@ from keys.permissions import (
 from keys.sealing import Keyring
 from projects import audit
 from projects.audit import Actor
-from projects.models import Project
+from projects.models import Channel, Project
 from projects.names import clean_text
 
 
@@ -91,6 +100,7 @@ def issue(
     """
     if draft.type not in ISSUABLE:
         raise ValidationError({"type": "Choose a type of key."})
+    draft = settled(project, draft, at)
     may_issue(actor, Reach.of(draft))
     with audit.log(project.pk, actor, at) as log:
         # Before the draft: a retry would find its name taken, by the key that it made itself.
@@ -191,11 +201,20 @@ def revoke(project: Project, key_id: str, *, actor: Actor, at: datetime, reason:
     with _locked(project, key_id, actor, at) as (log, key):
         may_revoke(actor, key)
         refuse_revoking(key, at)
-        key.revoked_at, key.revoked_by_label, key.revoked_reason = at, actor.label, reason
-        key.sealed = None
-        _save(key, "revoked_at", "revoked_by_label", "revoked_reason", "sealed")
-        _record(log, "key.revoked", key, reason=reason)
+        _end(log, key, actor, at, reason)
     return key
+
+
+def revoke_all_of(channel: Channel, log: audit.Log, *, actor: Actor, at: datetime, reason: str) -> int:
+    """End every key of a channel that hasn't ended, and return how many; part of closing the channel.
+
+    `log` is the project's, its head locked. The keys are locked by id, after it.
+    """
+    keys = Key.objects.filter(channel=channel).listed(at).select_for_update().order_by("pk")
+    ended = list(keys)
+    for key in ended:
+        _end(log, key, actor, at, reason)
+    return len(ended)
 
 
 def refuse_revoking(key: Key, at: datetime) -> None:
@@ -237,13 +256,21 @@ def _locked(project: Project, key_id: str, actor: Actor, at: datetime) -> Iterat
         yield log, keys.get(key_id=key_id)
 
 
+def _end(log: audit.Log, key: Key, actor: Actor, at: datetime, reason: str) -> None:
+    key.revoked_at, key.revoked_by_label, key.revoked_reason = at, actor.label, reason
+    key.sealed = None
+    _save(key, "revoked_at", "revoked_by_label", "revoked_reason", "sealed")
+    _record(log, "key.revoked", key, reason=reason)
+
+
 def _insert(key: Key) -> None:
-    """Insert the key with its activity. A race for the name ends as the same ValidationError."""
+    """Insert the key with its activity. A race for name or holder ends as the same ValidationError."""
     try:
         with transaction.atomic():
             key.save(force_insert=True)
     except IntegrityError:
         refuse_taken_name(key)
+        refuse_taken_holder(key)
         raise
     KeyActivity.objects.create(key=key, project_id=key.project_id)
 
@@ -302,6 +329,7 @@ def _described(key: Key) -> dict[str, object]:
     return {
         "type": key.type,
         "environment": key.environment,
+        **({"channel": key.channel.slug, "holder": key.holder} if key.channel else {}),
         "scopes": key.scopes.split(),
         "expires_at": None if key.never_expires else key.expires_at.isoformat(),
     }

@@ -6,15 +6,19 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
+from django.db.models import Q
 from django.forms import BoundField
 from django.http import QueryDict
+from django.urls import reverse
 
 from keys.forms import ListForm
+from keys.kinds import KeyType
 from keys.models import Key
 from keys.querysets import LAST_REVOKED_FIRST, NEWEST_FIRST, SORTS, KeyQuerySet
 from keys.rows import Row
 from keys.search import ByKey, ByName, Nothing, Sought, is_key_id, read
 from projects.access import Access
+from projects.models import Project
 from projects.querysets import Order, page
 
 _COUNTED_AT_MOST: Final = 1000
@@ -28,6 +32,31 @@ _CAPTIONS: Final = {
     "-used": "last used first", "used": "longest unused first",
     "expires": "next to expire first", "-expires": "last to expire first",
 }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """A page with a table of keys: what its URLs are called after, and which keys of a project it shows."""
+
+    name: str
+    caption: str
+    only: Q
+
+    def url(self, page: str, project: Project) -> str:
+        """Return the address of its `list`, `search` or `create`."""
+        return reverse(f"{self.name}_{page}", args=[project.slug])
+
+    def keys(self, project: Project) -> KeyQuerySet:
+        return Key.objects.of(project).filter(self.only)
+
+
+PROJECT_KEYS: Final = Tab("key", "Project API keys", ~Q(type=KeyType.AGENT))
+TABS: Final = (PROJECT_KEYS,)
+
+
+def tab_of(key: Key) -> Tab:
+    """Return the tab that shows the key."""
+    return PROJECT_KEYS
 
 
 class BadCursor(Exception):
@@ -65,8 +94,10 @@ class Listing:
     A form that isn't valid is told about (`problem`), and the tables show what they show without it.
     """
 
-    def __init__(self, access: Access, actor: Any, params: Mapping[str, Any], at: datetime) -> None:
-        self.access, self._actor, self._at = access, actor, at
+    def __init__(
+        self, access: Access, actor: Any, params: Mapping[str, Any], at: datetime, tab: Tab = PROJECT_KEYS
+    ) -> None:
+        self.access, self._actor, self._at, self.tab = access, actor, at, tab
         self.form = ListForm(params, auto_id="filter_%s")
         self.given: dict[str, Any] = self.form.values()
         self.problem = "" if self.form.is_valid() else "This link asks for something that isn't here."
@@ -101,7 +132,7 @@ class Listing:
         return self._table(self.revoked_keys(), LAST_REVOKED_FIRST, cursors, says, searched)
 
     def caption(self) -> str:
-        return f"Project API keys, {_CAPTIONS[self.given['sort']]}"
+        return f"{self.tab.caption}, {_CAPTIONS[self.given['sort']]}"
 
     def headers(self) -> dict[str, Header]:
         return {name: self._header(name, label) for name, label in _COLUMNS.items()}
@@ -202,7 +233,7 @@ class Listing:
         return key
 
     def _known(self) -> KeyQuerySet:
-        return Key.objects.of(self.access.project)
+        return self.tab.keys(self.access.project)
 
 
 def _matches(found: KeyQuerySet, none: str) -> str:

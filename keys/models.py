@@ -1,4 +1,4 @@
-"""Keys, what is known of their use, and the nonces that make issuing happen once."""
+"""Keys, what is known of their use, spent nonces; and the keys of others: provider keys and upstreams."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,18 +11,24 @@ from django.utils import timezone
 
 from keys import tokens
 from keys.kinds import (
+    BASE_URL_LENGTH,
     EXPIRES_SOON,
+    HEADER_LENGTH,
     NEVER_EXPIRES,
     NEVER_USED,
     NOTE_LENGTH,
+    PICKS_SCOPES,
+    PREFIX_LENGTH,
     REASON_LENGTH,
+    UPSTREAM_LENGTH,
     Environment,
     KeyType,
+    Provider,
     Status,
 )
 from keys.querysets import KeyQuerySet
 from keys.scopes import Grant
-from projects.models import Project
+from projects.models import Channel, Project
 from projects.names import NAME_LENGTH, CodepointField
 
 
@@ -37,6 +43,9 @@ class Key(models.Model):
     name_folded = CodepointField(max_length=3 * NAME_LENGTH, editable=False)
     note = models.TextField(max_length=NOTE_LENGTH, blank=True)
     scopes = models.TextField(blank=True)
+    channel = models.ForeignKey(Channel, on_delete=models.PROTECT, null=True, related_name="keys")
+    holder = models.CharField(max_length=NAME_LENGTH, blank=True)
+    holder_folded = CodepointField(max_length=3 * NAME_LENGTH, blank=True, editable=False)
 
     secret_hash = models.CharField(max_length=255)
     last4 = models.CharField(max_length=4)
@@ -91,9 +100,21 @@ class Key(models.Model):
             ),
             models.CheckConstraint(
                 name="key_picks_scopes_where_it_must",
-                condition=Q(Q(type=KeyType.RESTRICTED), ~Q(scopes=""))
-                | Q(~Q(type=KeyType.RESTRICTED), scopes=""),
+                condition=Q(Q(type__in=PICKS_SCOPES), ~Q(scopes=""))
+                | Q(~Q(type__in=PICKS_SCOPES), scopes=""),
                 violation_error_message="Pick at least one scope.",
+            ),
+            models.CheckConstraint(
+                name="key_of_a_channel_has_a_holder",
+                condition=Q(~Q(holder=""), type=KeyType.CHANNEL, channel__isnull=False)
+                | Q(~Q(type=KeyType.CHANNEL), channel=None, holder=""),
+                violation_error_message="A channel key belongs to a channel, and somebody holds it.",
+            ),
+            models.UniqueConstraint(
+                fields=["channel", "holder_folded"],
+                condition=Q(revoked_at=None, type=KeyType.CHANNEL),
+                name="key_holder_once_per_channel",
+                violation_error_message="This holder has a key of this channel already.",
             ),
         ]
         indexes: ClassVar = [
@@ -104,6 +125,11 @@ class Key(models.Model):
                 fields=["project", "revoked_at", "id"],
                 condition=Q(revoked_at__isnull=False),
                 name="key_by_revocation",
+            ),
+            models.Index(
+                fields=["channel", "created_at", "id"],
+                condition=Q(channel__isnull=False),
+                name="key_by_channel",
             ),
         ]
 
@@ -208,3 +234,70 @@ class IssueNonce(models.Model):
 
     def __str__(self) -> str:
         return f"nonce of key {self.key_id}"
+
+
+class ProviderKey(models.Model):
+    """Somebody else's API key, sealed. Written by `keys.providers` alone; its value is never shown again.
+
+    `mask` is what lists show of the value: its first and last three characters, nothing of a short one.
+    """
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="provider_keys")
+    public_id = CodepointField(max_length=tokens.KEY_ID_LENGTH, unique=True)
+    name = models.CharField(max_length=NAME_LENGTH)
+    name_folded = CodepointField(max_length=3 * NAME_LENGTH, editable=False)
+    provider = models.CharField(max_length=12, choices=Provider.choices)
+    base_url = models.CharField(max_length=BASE_URL_LENGTH)
+    header = models.CharField(max_length=HEADER_LENGTH)
+    prefix = models.CharField(max_length=PREFIX_LENGTH, blank=True)
+    sealed = models.BinaryField(editable=False)
+    mask = models.CharField(max_length=10, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    created_by_label = models.CharField(max_length=254)
+    updated_at = models.DateTimeField(default=timezone.now)
+    version = models.PositiveIntegerField(default=1)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["project", "name_folded"],
+                name="provider_key_name_unique",
+                violation_error_message="Another provider key has this name.",
+            ),
+            models.CheckConstraint(
+                name="provider_key_provider_known", condition=Q(provider__in=Provider.values)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def seal_place(self) -> Sequence[str]:
+        """Where the sealed value belongs: in this row, for this address and header, and nowhere else."""
+        row = (str(self.project_id), self.public_id)
+        return ("keys_providerkey", "sealed", *row, self.base_url, self.header, self.prefix)
+
+
+class Upstream(models.Model):
+    """A provider or a model by its slug, and the provider key that authenticates to it, if there is one."""
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="upstreams")
+    slug = CodepointField(max_length=UPSTREAM_LENGTH)
+    provider_key = models.ForeignKey(
+        ProviderKey, on_delete=models.SET_NULL, null=True, related_name="upstreams"
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+    version = models.PositiveIntegerField(default=1)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["project", "slug"],
+                name="upstream_slug_unique",
+                violation_error_message="There is an upstream of this name already.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.slug)

@@ -17,20 +17,23 @@ from keys.scopes import Grant, above_operators
 from projects.audit import Actor
 from projects.models import Role
 
-ISSUABLE: Final = (KeyType.PRIVILEGED, KeyType.VIEWER, KeyType.RESTRICTED)
+ISSUABLE: Final = tuple(kind for kind in KeyType if kind != KeyType.SYSTEM)
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How far a key reaches: what it may do, where, and how long."""
+    """How far a key reaches: what it may do, where (`channel` "" is everywhere), and how long."""
 
     grant: Grant
     environment: str
     expires_at: datetime
+    channel: str = ""
 
     @classmethod
     def of(cls, key: Key | Draft) -> "Reach":
-        return cls(key.grant, key.environment, key.expires_at)
+        if isinstance(key, Draft):
+            return cls(key.grant, key.environment, key.ends_at, key.channel)
+        return cls(key.grant, key.environment, key.expires_at, key.channel.slug if key.channel else "")
 
     def lies_within(self, other: "Reach") -> bool:
         """Say whether a key of this reach could do nothing that one of the `other` can't."""
@@ -38,6 +41,7 @@ class Reach:
             self.grant.lies_within(other.grant)
             and self.environment == other.environment
             and self.expires_at <= other.expires_at
+            and other.channel in ("", self.channel)
         )
 
 
@@ -118,7 +122,7 @@ def _require(actor: Actor, role: Role) -> None:
 def _require_within(actor: Actor, reach: Reach) -> None:
     if isinstance(actor, KeyActor) and actor.reach and not reach.lies_within(actor.reach):
         raise PermissionDenied(
-            "A key acts only on keys whose scopes, environment and expiry lie within its own."
+            "A key acts only on keys whose scopes, environment, channel and expiry lie within its own."
         )
 
 

@@ -65,6 +65,12 @@ WRONG_ENVIRONMENT: Final = ProblemType(
     "A test key opens nothing live, nor a live key anything that is for tests. Use a key of the other"
     " environment.",
 )  # fmt: skip
+WRONG_CHANNEL: Final = ProblemType(
+    "wrong-channel", 403, "Wrong channel",
+    "The key belongs to another channel.",
+    "A channel key is good in its own channel only, and nowhere else. Use a key of this channel, or one that"
+    " isn't bound to any.",
+)  # fmt: skip
 SCOPE_MISSING: Final = ProblemType(
     "scope-missing", 403, "Scope missing",
     "The key doesn't have the scope that this needs.",
@@ -72,9 +78,9 @@ SCOPE_MISSING: Final = ProblemType(
 )  # fmt: skip
 BEYOND_BOUNDS: Final = ProblemType(
     "beyond-bounds", 403, "Not within this key's bounds",
-    "A key acts only on keys whose scopes, environment and expiry lie within its own.",
-    "No key gives or touches more than it has: ask for scopes, an environment and an expiry within those of"
-    " the key that you call with. On itself a key may only revoke.",
+    "A key acts only on keys whose scopes, environment, channel and expiry lie within its own.",
+    "No key gives or touches more than it has: ask for scopes, an environment, a channel and an expiry within"
+    " those of the key that you call with. On itself a key may only revoke.",
 )  # fmt: skip
 TWO_CREDENTIALS: Final = ProblemType(
     "two-credentials", 400, "Two different keys",
@@ -175,7 +181,7 @@ UNAVAILABLE: Final = ProblemType(
 
 ALL: Final = (
     NO_CREDENTIALS, MALFORMED, UNKNOWN, REVOKED, EXPIRED, PAUSED, WRONG_ENVIRONMENT,
-    SCOPE_MISSING, BEYOND_BOUNDS,
+    WRONG_CHANNEL, SCOPE_MISSING, BEYOND_BOUNDS,
     TWO_CREDENTIALS, TOKEN_IN_QUERY, INVALID_PARAMETER, BAD_BODY, INVALID_REQUEST, UNSUPPORTED_TOKEN_TYPE,
     NOT_FOUND, METHOD_NOT_ALLOWED,
     ALREADY_ISSUED, ALREADY_REVOKED, PROTECTED, STALE, NOT_RENEWABLE,

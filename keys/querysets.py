@@ -45,8 +45,8 @@ class KeyQuerySet(models.QuerySet["Key"]):
     """Reads of keys; the verbs in `keys.lifecycle` are the only writer."""
 
     def of(self, project: "Project") -> "KeyQuerySet":
-        """The project's keys, with what is known of their use."""
-        return self.filter(project=project).select_related("activity")
+        """The project's keys, with their channel and what is known of their use."""
+        return self.filter(project=project).select_related("activity", "channel")
 
     def living(self, at: datetime) -> "KeyQuerySet":
         """Keys that may pass at `at`: not revoked, not expired, not paused."""

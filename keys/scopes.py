@@ -47,7 +47,7 @@ class Grant:
         """Return the grant of a key of `key_type` whose picked scopes are stored as `stored`."""
         if key_type in (KeyType.PRIVILEGED, KeyType.SYSTEM):
             return cls(everything=True)
-        if key_type == KeyType.VIEWER:
+        if key_type in (KeyType.VIEWER, KeyType.CHANNEL):
             return cls(reads=True)
         return cls(picked=frozenset(stored.split()))
 

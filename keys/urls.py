@@ -1,8 +1,9 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from keys import docs, views
+from keys import docs
 from keys.api import keys, openapi, tokens
+from keys.views import keys as views
 
 
 class KeyId(StringConverter):

@@ -32,6 +32,7 @@ class Outcome(StrEnum):
     EXPIRED = "expired"
     PAUSED = "paused"
     WRONG_ENVIRONMENT = "wrong-environment"
+    WRONG_CHANNEL = "wrong-channel"
     SCOPE_MISSING = "scope-missing"
     VALID = "valid"
 
@@ -50,6 +51,7 @@ class Facts:
     project_name: str
     created_at: datetime
     expires_at: datetime
+    channel: str | None
 
     @property
     def grant(self) -> Grant:
@@ -81,12 +83,14 @@ def check(
     project: str | None = None,
     scopes: Sequence[str] = (),
     environment: str | None = Environment.LIVE,
+    channel: str | None = "",
 ) -> Verdict:
     """Return the verdict on a presented token. At most one query, none for a malformed token.
 
     `project` is the slug that the caller guards; a key of another one is unknown there. `scopes` must
-    all be granted. `environment` None accepts both (whoami). An unknown id and a wrong secret are
-    answered alike and cost the same.
+    all be granted. `channel` is the slug of the one that is guarded, "" where none is: a channel key is
+    good in its own only. None accepts any channel, as `environment` None accepts both (whoami).
+    An unknown id and a wrong secret are answered alike and cost the same.
     """
     token = tokens.parse(presented)
     if token is None:
@@ -107,8 +111,15 @@ def check(
         return Verdict(Outcome.EXPIRED, facts)
     if paused_at is not None:
         return Verdict(Outcome.PAUSED, facts)
+    return _admitted(facts, scopes, environment, channel)
+
+
+def _admitted(facts: Facts, scopes: Sequence[str], environment: str | None, channel: str | None) -> Verdict:
+    """Return the verdict on a living key, by where it is used and for what."""
     if environment not in (None, facts.environment):
         return Verdict(Outcome.WRONG_ENVIRONMENT, facts)
+    if facts.channel is not None and channel not in (None, facts.channel):
+        return Verdict(Outcome.WRONG_CHANNEL, facts)
     grant = facts.grant
     for scope in scopes:
         if not grant.allows(scope):
@@ -129,7 +140,7 @@ def proves(key: Key, presented: str) -> bool:
 _COLUMNS: Final = (
     "secret_hash", "revoked_at", "revoked_by_label", "paused_at",
     "key_id", "name", "type", "environment", "scopes",
-    "project_id", "project__slug", "project__name", "created_at", "expires_at",
+    "project_id", "project__slug", "project__name", "created_at", "expires_at", "channel__slug",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""People, projects, who belongs to which, the scope catalogue and the audit log."""
+"""People, projects, who belongs to which, the scope catalogue, channels and the audit log."""
 
 from collections.abc import Iterable
 from typing import Any, ClassVar, Final, NoReturn
@@ -10,6 +10,8 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from projects.names import NAME_LENGTH, CodepointField, clean_name
+
+SLUG_LENGTH: Final = 50
 
 
 class Role(models.IntegerChoices):
@@ -96,13 +98,15 @@ class Project(models.Model):
 
     name = models.CharField(max_length=NAME_LENGTH)
     slug = models.CharField(
-        max_length=50,
+        max_length=SLUG_LENGTH,
         unique=True,
         validators=[RegexValidator(r"^[a-z0-9][a-z0-9-]*\Z", "Use small letters, digits and hyphens.")],
     )
     created_at = models.DateTimeField(default=timezone.now)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
     recoverable_keys = models.BooleanField(default=False)
+    # Whether provider keys may lead to hosts of a private network; for staff to say.
+    private_upstreams = models.BooleanField(default=False)
 
     objects = ProjectQuerySet.as_manager()
 
@@ -186,6 +190,63 @@ class Resource(models.Model):
     def scopes(self) -> list[str]:
         """The scopes of this resource, as `resource:action`."""
         return [f"{self.name}:{action}" for action in self.actions]
+
+
+class ChannelKind(models.TextChoices):
+    """Where a bot talks."""
+
+    TEAMS = "teams", "Teams"
+    SLACK = "slack", "Slack"
+    WEB_WIDGET = "web-widget", "Web widget"
+    WHATSAPP = "whatsapp", "WhatsApp"
+    EMAIL = "email", "E-mail"
+    CUSTOM = "custom", "Custom"
+
+
+class ChannelQuerySet(models.QuerySet["Channel"]):
+    def of(self, project: Project) -> "ChannelQuerySet":
+        """The project's channels that haven't been closed."""
+        return self.filter(project=project, closed_at=None)
+
+
+class Channel(models.Model):
+    """A place where a bot talks; it has keys of its own.
+
+    A closed channel keeps its row, and with it its slug: a gateway that still asks for it must never be
+    answered for another channel.
+    """
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="channels")
+    slug = CodepointField(
+        max_length=SLUG_LENGTH,
+        validators=[RegexValidator(r"^[a-z0-9][a-z0-9-]*\Z", "Use small letters, digits and hyphens.")],
+    )
+    name = models.CharField(max_length=NAME_LENGTH)
+    name_folded = CodepointField(max_length=3 * NAME_LENGTH, editable=False)
+    kind = models.CharField(max_length=12, choices=ChannelKind.choices)
+    created_at = models.DateTimeField(default=timezone.now)
+    created_by_label = models.CharField(max_length=254)
+    closed_at = models.DateTimeField(null=True, editable=False)
+    version = models.PositiveIntegerField(default=1)
+
+    objects = ChannelQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["project", "slug"], name="channel_slug_unique"),
+            models.UniqueConstraint(
+                fields=["project", "name_folded"],
+                condition=models.Q(closed_at=None),
+                name="channel_name_unique_while_open",
+                violation_error_message="Another channel has this name.",
+            ),
+            models.CheckConstraint(
+                name="channel_kind_known", condition=models.Q(kind__in=ChannelKind.values)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 SITE_LOG: Final = 0

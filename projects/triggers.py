@@ -20,12 +20,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 class Guard:
     """Refuses an operation on a row of `table` with `message`, always or `when` a condition holds.
 
-    The condition is SQL that both databases read, over `OLD` and `NEW`.
+    The condition is SQL that both databases read, over `OLD` (not of an INSERT) and `NEW` (not of a DELETE).
     """
 
     name: str
     table: str
-    operation: Literal["UPDATE", "DELETE"]
+    operation: Literal["INSERT", "UPDATE", "DELETE"]
     message: str
     when: str = ""
 
@@ -62,14 +62,56 @@ GUARDS: Final = (
     ),
     Guard(
         "keyrack_key_identity", "keys_key", "UPDATE",
-        "A key keeps its id, project, type, environment and creation time.",
+        "A key keeps its id, project, type, environment, channel, holder and creation time.",
         "NEW.key_id <> OLD.key_id OR NEW.project_id <> OLD.project_id OR NEW.type <> OLD.type"
-        " OR NEW.environment <> OLD.environment OR NEW.created_at <> OLD.created_at",
+        " OR NEW.environment <> OLD.environment OR NEW.created_at <> OLD.created_at"
+        " OR COALESCE(NEW.channel_id, 0) <> COALESCE(OLD.channel_id, 0)"
+        " OR NEW.holder_folded <> OLD.holder_folded",
+    ),
+    Guard(
+        "keyrack_key_agent_end", "keys_key", "UPDATE",
+        "An agent key ends 90 days after its creation.",
+        "OLD.type = 'agent' AND NEW.expires_at <> OLD.expires_at",
+    ),
+    Guard(
+        "keyrack_key_channel_is_open", "keys_key", "INSERT",
+        "A channel key belongs to an open channel of its own project.",
+        "NEW.channel_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM projects_channel"
+        " WHERE id = NEW.channel_id AND project_id = NEW.project_id AND closed_at IS NULL)",
     ),
     Guard(
         "keyrack_key_no_delete", "keys_key", "DELETE",
         "A key's row stays as long as its project.",
         "(SELECT deleted_at FROM projects_project WHERE id = OLD.project_id) IS NULL",
+    ),
+    Guard(
+        "keyrack_channel_identity", "projects_channel", "UPDATE",
+        "A channel keeps its slug and its project, and once closed stays closed.",
+        "NEW.slug <> OLD.slug OR NEW.project_id <> OLD.project_id"
+        " OR (OLD.closed_at IS NOT NULL AND (NEW.closed_at IS NULL OR NEW.closed_at > OLD.closed_at))",
+    ),
+    Guard(
+        "keyrack_channel_no_delete", "projects_channel", "DELETE",
+        "A channel's row stays as long as its project, so that its slug is never used again.",
+        "(SELECT deleted_at FROM projects_project WHERE id = OLD.project_id) IS NULL",
+    ),
+    Guard(
+        "keyrack_provider_key_identity", "keys_providerkey", "UPDATE",
+        "A provider key keeps its id and its project.",
+        "NEW.public_id <> OLD.public_id OR NEW.project_id <> OLD.project_id",
+    ),
+    Guard(
+        "keyrack_upstream_made", "keys_upstream", "INSERT",
+        "An upstream uses a provider key of its own project.",
+        "NEW.provider_key_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM keys_providerkey"
+        " WHERE id = NEW.provider_key_id AND project_id = NEW.project_id)",
+    ),
+    Guard(
+        "keyrack_upstream_linked", "keys_upstream", "UPDATE",
+        "An upstream keeps its slug and its project, and uses a provider key of that project.",
+        "NEW.slug <> OLD.slug OR NEW.project_id <> OLD.project_id OR (NEW.provider_key_id IS NOT NULL"
+        " AND NOT EXISTS (SELECT 1 FROM keys_providerkey"
+        " WHERE id = NEW.provider_key_id AND project_id = NEW.project_id))",
     ),
     Guard(
         "keyrack_activity_no_delete", "keys_keyactivity", "DELETE",
@@ -114,6 +156,16 @@ def lifted(connection: BaseDatabaseWrapper) -> Iterator[None]:
         yield
     finally:
         install(connection)
+
+
+def remove_before_migrate(*, using: str, plan: Any = (), **_: Any) -> None:
+    """Receiver of `pre_migrate`: SQLite can't rebuild a table that a trigger of another one speaks of.
+
+    With nothing to migrate the triggers stay, so that a server that starts never leaves a gap in the guard
+    of one that runs.
+    """
+    if plan and connections[using].vendor == "sqlite":
+        remove(connections[using])
 
 
 def install_after_migrate(*, using: str, **_: Any) -> None:

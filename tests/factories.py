@@ -16,7 +16,8 @@ from keys.drafts import Draft
 from keys.kinds import KeyType
 from keys.lifecycle import Issued
 from projects.audit import Actor
-from projects.models import Membership, Project, Role, User
+from projects.models import Channel, ChannelKind, Membership, Project, Role, User
+from projects.names import fold
 
 T = TypeVar("T")
 Made = TypeVar("Made", covariant=True)
@@ -70,6 +71,22 @@ class _Memberships(DjangoModelFactory[Membership]):
 
 
 MembershipFactory = _maker(_Memberships)
+
+
+class _Channels(DjangoModelFactory[Channel]):
+    class Meta:
+        model = Channel
+
+    project = SubFactory(_Projects)
+    slug = Sequence(lambda n: f"channel-{n}")
+    name = Sequence(lambda n: f"Channel {n}")
+    name_folded = LazyAttribute(lambda channel: fold(channel.name))
+    kind = ChannelKind.TEAMS
+    created_by_label = "system"
+
+
+# A channel that is open; its keys are made by IssuedFactory(type=KeyType.CHANNEL, channel=slug, holder=…).
+ChannelFactory = _maker(_Channels)
 
 
 class _IssuedKeys(Factory[Issued]):

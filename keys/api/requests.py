@@ -126,7 +126,7 @@ def authenticate(request: HttpRequest, scope: str, at: datetime) -> Call:
     presented = presented_token(request)
     if presented is None:
         raise Refused(answers.NO_CREDENTIALS)
-    verdict = check(presented, at=at, environment=None, scopes=(scope,))
+    verdict = check(presented, at=at, environment=None, channel=None, scopes=(scope,))
     if not verdict.is_valid or verdict.facts is None:
         raise Refused(answers.problem_of(verdict))
     key = Key.objects.select_related("project").get(key_id=verdict.facts.key_id)

@@ -25,7 +25,7 @@ def whoami(request: HttpRequest) -> HttpResponse:
     presented = presented_token(request)
     if presented is None:
         return answers.NO_CREDENTIALS.response()
-    verdict = check(presented, at=timezone.now(), environment=None)
+    verdict = check(presented, at=timezone.now(), environment=None, channel=None)
     if not verdict.is_valid or verdict.facts is None:
         return answers.problem_of(verdict).response()
     return answers.json_response(identity(verdict.facts))
@@ -38,7 +38,7 @@ def introspect(call: Call) -> HttpResponse:
     (section 2.2); a test key learns nothing of live ones. `token_type_hint` binds nothing (2.1).
     """
     token = form(call.request, PresentedToken).token
-    verdict = check(token, at=call.at, project=call.project.slug, environment=None)
+    verdict = check(token, at=call.at, project=call.project.slug, environment=None, channel=None)
     facts = verdict.facts
     blind = facts is not None and call.key.environment == "test" != facts.environment
     if not verdict.is_valid or facts is None or blind:
@@ -53,7 +53,7 @@ def revoke(request: HttpRequest) -> HttpResponse:
     thinks it dead.
     """
     token, at = form(request, PresentedToken).token, timezone.now()
-    verdict = check(token, at=at, environment=None)
+    verdict = check(token, at=at, environment=None, channel=None)
     if verdict.facts is None:
         return answers.json_response(Empty())
     key = Key.objects.select_related("project").get(key_id=verdict.facts.key_id)

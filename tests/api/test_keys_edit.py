@@ -195,7 +195,7 @@ def test_a_wrong_member_is_named_and_nothing_is_changed(
 def test_a_key_of_a_type_without_scopes_takes_none(api: Api, make: MakeKey) -> None:
     issued = make(type=KeyType.VIEWER)
     answer = api.patch(url(issued), {"version": 1, "scopes": ["sources:read"]})
-    assert answer.wrong == {"scopes": "Only a restricted key has scopes of its own."}
+    assert answer.wrong == {"scopes": "Only a restricted key or an agent key has scopes of its own."}
 
 
 def test_an_expired_key_does_not_come_back(api: Api, make: MakeKey, at: datetime) -> None:

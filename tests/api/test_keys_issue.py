@@ -94,7 +94,7 @@ def test_a_time_is_shown_in_utc_and_whole_seconds(api: Api, given: str, shown: s
 def test_other_types_take_no_scopes(api: Api, kind: str) -> None:
     assert issued(api, type=kind, scopes=[])["type"] == kind
     answer = api.post(KEYS, NEW | {"type": kind, "name": "Another"})
-    assert answer.wrong == {"scopes": "Only a restricted key has scopes of its own."}
+    assert answer.wrong == {"scopes": "Only a restricted key or an agent key has scopes of its own."}
 
 
 def test_a_name_is_cleaned_and_scopes_are_sorted(api: Api) -> None:

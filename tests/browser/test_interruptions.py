@@ -171,7 +171,7 @@ def test_an_error_of_the_server_gives_its_reference(
     complaints.allow(500)
     form = steps.open_create(page)
     steps.fill(form, "Docs crawler", "Sources: read")
-    monkeypatch.setattr("keys.views.lifecycle.issue", None)
+    monkeypatch.setattr("keys.views.keys.lifecycle.issue", None)
     form.get_by_role("button", name="Generate").click()
     notice = form.get_by_role("alert")
     expect(notice).to_contain_text("Something broke on our side. Nothing was changed. Reference ")

@@ -11,13 +11,13 @@ from django.db.models import F, ProtectedError
 
 from keys import lifecycle
 from keys.kinds import KeyType
-from keys.models import Key, KeyActivity
+from keys.models import Key, KeyActivity, ProviderKey, Upstream
 from projects.audit import Actor
-from projects.models import AuditChain, AuditEvent, Membership, Project
+from projects.models import AuditChain, AuditEvent, Channel, Membership, Project
 from projects.triggers import GUARDS
 from tests.db.tampering import execute
 from tests.db.watching import everything
-from tests.factories import IssuedFactory, ProjectFactory
+from tests.factories import ChannelFactory, IssuedFactory, ProjectFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -35,6 +35,14 @@ class Rows:
     scheduled: int
     system: int
     event: int
+    agent: int
+    held: int
+    channel: int
+    closed: int
+    elsewhere: int
+    provider: int
+    other_provider: int
+    upstream: int
 
 
 @pytest.fixture
@@ -54,10 +62,31 @@ def rows(project: Project, at: datetime) -> Rows:
         scheduled.pk,
         project.keys.get(type=KeyType.SYSTEM).pk,
         AuditEvent.objects.filter(project_id=project.pk).latest("number").pk,
+        IssuedFactory(project=project, at=at, type=KeyType.AGENT).key.pk,
+        _held(project, at).pk,
+        project.channels.get(slug="support").pk,
+        ChannelFactory(project=project, slug="closed", closed_at=at).pk,
+        ChannelFactory(slug="elsewhere").pk,
+        _provider_key(project, "0" * 12).pk,
+        _provider_key(gone, "1" * 12).pk,
+        Upstream.objects.create(project=project, slug="openai").pk,
     )
     # Else PostgreSQL answers to TRUNCATE that deferred constraints are still to be checked.
     connection.check_constraints()
     return rows
+
+
+def _held(project: Project, at: datetime) -> Key:
+    """A key of a channel, with its holder."""
+    ChannelFactory(project=project, slug="support")
+    held = {"type": KeyType.CHANNEL, "channel": "support", "holder": "Support desk"}
+    key: Key = IssuedFactory(project=project, at=at, **held).key
+    return key
+
+
+def _provider_key(project: Project, public_id: str) -> ProviderKey:
+    given = {"provider": "openai", "base_url": "https://api.example.test", "header": "Authorization"}
+    return ProviderKey.objects.create(project=project, public_id=public_id, sealed=b"x", **given)
 
 
 # Each statement, and the guard that stops it. `OR REPLACE` is SQLite's, TRUNCATE and MERGE are
@@ -178,6 +207,54 @@ STATEMENTS: Final = [
         "REPLACE INTO keys_keyactivity SELECT * FROM keys_keyactivity WHERE key_id = {revoked}",
     ),
     ("truncate", POSTGRESQL, "TRUNCATE keys_keyactivity"),
+    ("keyrack_key_identity", "", "UPDATE keys_key SET channel_id = {elsewhere} WHERE id = {held}"),
+    ("keyrack_key_identity", "", "UPDATE keys_key SET holder_folded = 'x' WHERE id = {held}"),
+    (
+        "keyrack_key_agent_end", "",
+        "UPDATE keys_key SET expires_at = '2999-01-01 00:00:00' WHERE id = {agent}",
+    ),
+    (
+        "keyrack_key_agent_end", "",
+        "UPDATE keys_key SET expires_at = '9999-12-31 00:00:00' WHERE type = 'agent'",
+    ),
+    (
+        "keyrack_key_channel_is_open", "",
+        "INSERT INTO keys_key (project_id, channel_id) VALUES ({project}, {closed})",
+    ),
+    (
+        "keyrack_key_channel_is_open", "",
+        "INSERT INTO keys_key (project_id, channel_id) VALUES ({project}, {elsewhere})",
+    ),
+    (
+        "keyrack_channel_identity", "",
+        "UPDATE projects_channel SET slug = 'other' WHERE id = {channel}",
+    ),
+    ("keyrack_channel_identity", "", "UPDATE projects_channel SET project_id = {gone} WHERE id = {channel}"),
+    ("keyrack_channel_identity", "", "UPDATE projects_channel SET closed_at = NULL WHERE id = {closed}"),
+    ("keyrack_channel_no_delete", "", "DELETE FROM projects_channel WHERE id = {channel}"),
+    ("keyrack_channel_no_delete", "", "DELETE FROM projects_channel WHERE id = {closed}"),
+    ("truncate", POSTGRESQL, "TRUNCATE projects_channel CASCADE"),
+    (
+        "keyrack_provider_key_identity", "",
+        "UPDATE keys_providerkey SET public_id = '222222222222' WHERE id = {provider}",
+    ),
+    (
+        "keyrack_provider_key_identity", "",
+        "UPDATE keys_providerkey SET project_id = {gone} WHERE id = {provider}",
+    ),
+    ("truncate", POSTGRESQL, "TRUNCATE keys_providerkey CASCADE"),
+    (
+        "keyrack_upstream_made", "",
+        "INSERT INTO keys_upstream (project_id, slug, provider_key_id, created_at, version) "
+        "VALUES ({project}, 'mine', {other_provider}, '2026-01-01 00:00:00', 1)",
+    ),
+    (
+        "keyrack_upstream_linked", "",
+        "UPDATE keys_upstream SET provider_key_id = {other_provider} WHERE id = {upstream}",
+    ),
+    ("keyrack_upstream_linked", "", "UPDATE keys_upstream SET slug = 'other' WHERE id = {upstream}"),
+    ("keyrack_upstream_linked", "", "UPDATE keys_upstream SET project_id = {gone} WHERE id = {upstream}"),
+    ("truncate", POSTGRESQL, "TRUNCATE keys_upstream"),
     # Not triggers, but constraints.
     ("key_system_is_protected", "", "UPDATE keys_key SET revoked_at = created_at WHERE id = {system}"),
     ("key_system_is_protected", "", "UPDATE keys_key SET paused_at = created_at WHERE id = {system}"),
@@ -193,6 +270,13 @@ STATEMENTS: Final = [
     (
         "key_name_unique_while_living", "",
         "UPDATE keys_key SET name_folded = 'automator key' WHERE id = {living}",
+    ),
+    ("key_of_a_channel_has_a_holder", "", "UPDATE keys_key SET holder = 'x' WHERE id = {living}"),
+    ("key_of_a_channel_has_a_holder", "", "UPDATE keys_key SET holder = '' WHERE id = {held}"),
+    ("channel_kind_known", "", "UPDATE projects_channel SET kind = 'fax' WHERE id = {channel}"),
+    (
+        "provider_key_provider_known", "",
+        "UPDATE keys_providerkey SET provider = 'nobody' WHERE id = {provider}",
     ),
     ("membership_role_known", "", "UPDATE projects_membership SET role = 50"),
 ]  # fmt: skip
@@ -284,8 +368,21 @@ BULK_CALLS: dict[str, Callable[[Rows], object]] = {
     "add an event twice": lambda rows: _saved(AuditEvent.objects.get(pk=rows.event), pk=None),
     "set a head back": lambda rows: AuditChain.objects.update(number=1),
     "delete a head": lambda rows: AuditChain.objects.filter(pk=rows.project).delete(),
+    "issue into a closed channel": lambda rows: _copied(rows, channel_id=rows.closed),
+    "issue into another project's channel": lambda rows: _copied(rows, channel_id=rows.elsewhere),
+    "issue to a holder twice": lambda rows: _copied(rows),
+    "extend an agent key": lambda rows: Key.objects.filter(type=KeyType.AGENT).update(
+        expires_at=F("expires_at") + timedelta(days=1)
+    ),
+    "open a closed channel": lambda rows: Channel.objects.filter(pk=rows.closed).update(closed_at=None),
+    "delete channels": lambda rows: Channel.objects.filter(pk=rows.closed).delete(),
     "be a member twice": lambda rows: _saved(Membership.objects.filter(project=rows.project).get(), pk=None),
 }
+
+
+def _copied(rows: Rows, **fields: Any) -> None:
+    held = Key.objects.get(pk=rows.held)
+    _saved(held, pk=None, key_id="0" * 12, name_folded="x", **fields)
 
 
 def _changed(row: Any, **fields: Any) -> Any:

@@ -137,7 +137,7 @@ def test_a_caller_that_gets_the_token_as_data_needs_no_confirmation(
             {"name": ["Use letters, digits, blanks and punctuation that can be seen."]},
         ),
         ({"type": "system"}, {"type": ["Choose a type of key."]}),
-        ({"type": "agent"}, {"type": ["Choose a type of key."]}),
+        ({"type": "robot"}, {"type": ["Choose a type of key."]}),
         ({"type": ""}, {"type": ["Choose a type of key."]}),
         ({"environment": "prod"}, {"environment": ["Choose Live or Test."]}),
         ({"environment": ""}, {"environment": ["Choose Live or Test."]}),
@@ -149,7 +149,7 @@ def test_a_caller_that_gets_the_token_as_data_needs_no_confirmation(
         ({"scopes": ["*"]}, {"scopes": ["This project has no scope called “*”."]}),
         (
             {"type": "viewer"},
-            {"scopes": ["Only a restricted key has scopes of its own."]},
+            {"scopes": ["Only a restricted key or an agent key has scopes of its own."]},
         ),
         ({"note": "x " * 501}, {"note": ["Use 1,000 characters or fewer."]}),
         (

@@ -331,7 +331,7 @@ def test_each_option_reaches_the_key(project: Project) -> None:
         (["docs CRAWLER"], ["name: Another key is called “Docs crawler”."]),
         (["New", "--scope", "sources:fly"], ["scopes: This project has no scope called “sources:fly”."]),
         (["New", "--type", "viewer", "--scope", "sources:read"],
-         ["scopes: Only a restricted key has scopes of its own."]),
+         ["scopes: Only a restricted key or an agent key has scopes of its own."]),
         (["New", "--expires-on", "2020-01-01"], ["expires_at: Choose a date after today."]),
         (["New", "--expires-on", "today"], ["expires_at: Choose a date after today."]),
         (["\a", "--expires-on", "2020-01-01", "--note", "\u202e"],

@@ -15,7 +15,7 @@ from keys.permissions import issuable_types
 from projects.audit import Actor
 from projects.models import Membership, Project, Role
 from tests.db.watching import everything
-from tests.factories import IssuedFactory, MembershipFactory, acting
+from tests.factories import ChannelFactory, IssuedFactory, MembershipFactory, acting
 
 pytestmark = pytest.mark.django_db
 
@@ -75,14 +75,17 @@ def test_who_may_issue(
 def test_the_types_that_are_offered_are_those_that_may_be_issued(
     project: Project, actor: Actor, role: Role, at: datetime
 ) -> None:
-    scopes = {KeyType.RESTRICTED: ["sources:read"]}
+    given: dict[KeyType, dict[str, Any]] = {
+        KeyType.RESTRICTED: {"scopes": ["sources:read"]},
+        KeyType.CHANNEL: {"channel": ChannelFactory(project=project).slug, "holder": "Support desk"},
+    }
     issued = [
         kind
         for kind in KeyType
         if kind is not KeyType.SYSTEM
         and allowed(
             lambda kind=kind: lifecycle.issue(  # type: ignore[misc]
-                project, Draft(f"A {kind}", kind, scopes.get(kind, [])), actor=actor, at=at
+                project, Draft(f"A {kind}", kind, **given.get(kind, {})), actor=actor, at=at
             )
         )
     ]

@@ -9,9 +9,7 @@ from django.conf import settings
 from django.urls import URLPattern
 
 import keys.urls
-import keys.views
 import projects.urls
-import projects.views
 
 ROOT: Final = Path(settings.BASE_DIR)
 
@@ -30,18 +28,19 @@ NO_URL: Final = {
 }
 
 
-def console(urls: ModuleType, views: ModuleType) -> list[URLPattern]:
-    """Return the URLs of an application that lead to its pages, without the JSON API."""
+def console(urls: ModuleType) -> list[URLPattern]:
+    """Return the URLs of an application that lead to its pages, without the JSON API and the docs."""
+    views = urls.__name__.replace(".urls", ".views")
     return [
         entry
         for entry in urls.urlpatterns
-        if isinstance(entry, URLPattern) and entry.callback.__module__ == views.__name__
+        if isinstance(entry, URLPattern) and entry.callback.__module__.startswith(views)
     ]
 
 
 PAGES: Final = [
-    *(("keys", entry) for entry in console(keys.urls, keys.views)),
-    *(("projects", entry) for entry in console(projects.urls, projects.views)),
+    *(("keys", entry) for entry in console(keys.urls)),
+    *(("projects", entry) for entry in console(projects.urls)),
 ]
 NAMES: Final = [str(entry.name) for _, entry in PAGES]
 

@@ -32,6 +32,7 @@ VERDICTS: Final[dict[Outcome, int]] = {
     Outcome.PAUSED: 14,
     Outcome.WRONG_ENVIRONMENT: 15,
     Outcome.SCOPE_MISSING: 16,
+    Outcome.WRONG_CHANNEL: 17,
 }
 
 MEANINGS: Final[dict[int, str]] = {

@@ -1,0 +1,177 @@
+"""The console's pages about keys. Each fetches through the door, calls a verb and answers."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.text import slugify
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from keys import lifecycle
+from keys.forms import KeyForm, RenewForm, RevokeForm
+from keys.listing import PROJECT_KEYS, tab_of
+from keys.models import Key
+from keys.permissions import may_renew
+from keys.rows import Row, allowed, in_use
+from keys.timeline import told
+from keys.verification import proves
+from keys.views import pages
+from keys.views.pages import GetOrPost
+from projects.access import Access, project_for
+from projects.models import AuditEvent, Role
+
+# Of the keys that a key has issued, these are named where it is revoked.
+NAMED_AT_MOST: Final = 10
+
+
+@require_safe
+def key_list(request: HttpRequest, slug: str) -> HttpResponse:
+    return pages.listed(request, project_for(request.user, slug), PROJECT_KEYS)
+
+
+@require_POST
+def key_search(request: HttpRequest, slug: str) -> HttpResponse:
+    return pages.searched(request, project_for(request.user, slug), PROJECT_KEYS)
+
+
+@GetOrPost
+@never_cache
+def key_create(request: HttpRequest, slug: str) -> HttpResponse:
+    access = project_for(request.user, slug, at_least=Role.OPERATOR)
+    at = timezone.now()
+    catalogue = access.project.catalogue()
+    form = KeyForm(pages.posted(request), role=access.role, catalogue=catalogue, at=at)
+    if request.method == "POST" and form.is_valid():
+        try:
+            issued = lifecycle.issue(
+                access.project,
+                form.draft(),
+                actor=access.actor(request),
+                at=at,
+                nonce=form.cleaned_data["nonce"],
+            )
+        except ValidationError as error:
+            form.take(error)
+        except lifecycle.AlreadyIssued as conflict:
+            return pages.conflict(request, access, conflict)
+        else:
+            return pages.once(request, access, issued)
+    return pages.form(request, access, PROJECT_KEYS, "keys/key_create.html", form)
+
+
+@require_safe
+def key_detail(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
+    access = project_for(request.user, slug)
+    key = pages.key_of(access, key_id)
+    actor, at = access.actor(request), timezone.now()
+    events = AuditEvent.objects.filter(project_id=access.project.pk, object_kind="key", object_id=key_id)
+    context = {
+        "row": Row.of(key, actor, at),
+        "scopes": key.grant.listed(access.project.scopes()),
+        "environment": key.get_environment_display(),
+        "may_renew_automator": key.is_protected and allowed(may_renew, actor, key),
+        "timeline": [told(event) for event in events.order_by("-number")[:100]],
+    }
+    return render(request, "keys/key_detail.html", pages.context(access, tab_of(key), **context))
+
+
+@require_POST
+def key_confirm(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
+    """“I've stored it”: the dialog closes, or the list comes back."""
+    access = project_for(request.user, slug, at_least=Role.OPERATOR)
+    try:
+        key = lifecycle.confirm(
+            access.project,
+            key_id,
+            actor=access.actor(request),
+            at=timezone.now(),
+            version=_version(request),
+        )
+    except Key.DoesNotExist:
+        raise Http404 from None
+    except lifecycle.Conflict as conflict:
+        return pages.conflict(request, access, conflict)
+    return pages.back(request, access, key, f"{key.name} is ready to use.", focus=key.key_id)
+
+
+@GetOrPost
+@never_cache
+def key_renew(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
+    access = project_for(request.user, slug, at_least=Role.OPERATOR)
+    key, at = pages.key_of(access, key_id), timezone.now()
+    may_renew(access.actor(request), key)
+    form = RenewForm(pages.posted(request), initial={"version": key.version})
+    try:
+        lifecycle.refuse_renewing(key, at)
+        if request.method == "POST" and form.is_valid():
+            version = form.cleaned_data["version"]
+            issued = lifecycle.renew(
+                access.project, key_id, actor=access.actor(request), at=at, version=version
+            )
+            return pages.once(request, access, issued)
+    except lifecycle.Conflict as conflict:
+        return pages.conflict(request, access, conflict)
+    heading = "Renew the Automator Key?" if key.is_protected else "Get a new secret?"
+    return pages.form(request, access, tab_of(key), "keys/key_renew.html", form, key=key, heading=heading)
+
+
+@GetOrPost
+def key_revoke(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
+    access = project_for(request.user, slug, at_least=Role.OPERATOR)
+    key, at = pages.key_of(access, key_id), timezone.now()
+    busy = in_use(key, at)
+    form = RevokeForm(pages.posted(request), key=key, in_use=busy)
+    try:
+        lifecycle.refuse_revoking(key, at)
+        if request.method == "POST" and form.is_valid():
+            return _revoke(request, access, key, form.cleaned_data["reason"], at)
+    except ValidationError as error:
+        form.take(error)
+    except lifecycle.Conflict as conflict:
+        return pages.conflict(request, access, conflict)
+    row = Row.of(key, access.actor(request), at)
+    left = _left_behind(access, key, at)
+    shown = {"key": key, "row": row, "in_use": busy, **left}
+    return pages.form(request, access, tab_of(key), "keys/key_revoke.html", form, **shown)
+
+
+@require_POST
+@never_cache
+def key_env(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
+    """The `.env` file of a token that the page still shows: it comes back in the body, not in a URL."""
+    access = project_for(request.user, slug, at_least=Role.OPERATOR)
+    key = pages.key_of(access, key_id)
+    token = request.POST.get("token", "")
+    if not proves(key, token):
+        context = pages.context(access, tab_of(key), heading="This isn't the key's secret", key=key)
+        context["message"] = "The secret was replaced, or the page was left. Nothing was downloaded."
+        return render(request, "keys/key_conflict.html", context, status=422)
+    text = f"# {key.name}: {access.project.name}, {key.environment}\nKEYRACK_KEY={token}\n"
+    response = HttpResponse(text, content_type="text/plain; charset=utf-8")
+    filename = f"{slugify(key.name) or key.key_id}.env"
+    response["Content-Disposition"] = f'attachment; filename="{filename}"'
+    return response
+
+
+def _version(request: HttpRequest) -> int | None:
+    """Return the version of the secret that a page showed; None where it was sent without."""
+    text = request.POST.get("version", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def _left_behind(access: Access, key: Key, at: datetime) -> dict[str, Any]:
+    """Return the keys that go on working though the one that issued them is revoked. Two queries."""
+    issued = Key.objects.of(access.project).issued_by(key).living(at)
+    named = issued.order_by("-created_at", "-pk")[:NAMED_AT_MOST]
+    count = issued.count()
+    return {"issued": named, "issued_count": count, "issued_more": count - NAMED_AT_MOST}
+
+
+def _revoke(request: HttpRequest, access: Access, key: Key, reason: str, at: datetime) -> HttpResponse:
+    follower = pages.follower(request, access, key)
+    key = lifecycle.revoke(access.project, key.key_id, actor=access.actor(request), at=at, reason=reason)
+    return pages.back(request, access, key, f"{key.name} was revoked.", focus=follower)

@@ -60,6 +60,15 @@ EXPIRES_SOON: Final = timedelta(days=14)
 AGENT_LIFETIME: Final = timedelta(days=90)
 AGENT_SCOPES: Final = ("agents:run", "chat:send", "providers:use")
 
+# How long a rotated key goes on working beside the new one, by the name that every surface gives it.
+GRACES: Final = {
+    "now": timedelta(0),
+    "1h": timedelta(hours=1),
+    "24h": timedelta(hours=24),
+    "7d": timedelta(days=7),
+}
+DEFAULT_GRACE: Final = "24h"
+
 NOTE_LENGTH: Final = 1000
 REASON_LENGTH: Final = 200
 BASE_URL_LENGTH: Final = 500

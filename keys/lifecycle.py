@@ -7,28 +7,23 @@ and translate its answer: ValidationError (bad input), PermissionDenied (this ac
 """
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
 
-from keys import tokens
+from keys import tokens, writing
 from keys.drafts import (
     Draft,
     Edit,
     cleaned,
     drafted,
     edited,
-    refuse_taken_holder,
-    refuse_taken_name,
     settled,
 )
-from keys.kinds import AUTOMATOR_NAME, REASON_LENGTH, KeyType
-from keys.models import IssueNonce, Key, KeyActivity
+from keys.kinds import AUTOMATOR_NAME, GRACES, REASON_LENGTH, KeyType
+from keys.models import IssueNonce, Key
 from keys.permissions import (
     ISSUABLE,
     KeyActor,
@@ -36,14 +31,16 @@ from keys.permissions import (
     may_edit,
     may_handle,
     may_issue,
+    may_pause,
     may_renew,
     may_revoke,
 )
-from keys.sealing import Keyring
 from projects import audit
 from projects.audit import Actor
 from projects.models import Channel, Project
 from projects.names import clean_text
+
+LONGEST_GRACE: Final = max(GRACES.values())
 
 
 class Conflict(Exception):
@@ -68,6 +65,10 @@ class Protected(Conflict):
 
 class Stale(Conflict):
     """The key was changed since it was read: its `version` is another one now."""
+
+
+class AlreadyRotated(Conflict):
+    """The key has a successor, which is `key`; its token was shown when it was made."""
 
 
 class NotRenewable(Conflict):
@@ -106,15 +107,10 @@ def issue(
         # Before the draft: a retry would find its name taken, by the key that it made itself.
         _refuse_spent(project, actor, nonce)
         key = drafted(project, draft, at)
-        key.created_by = actor.user
-        key.created_by_key_id = actor.key_pk if isinstance(actor, KeyActor) else None
-        key.created_by_label = actor.label
-        key.confirmed_at = at if confirmed else None
-        token = _fresh_secret(key)
-        _insert(key)
+        token = _issue(key, actor, at, confirmed)
         if nonce:
             IssueNonce.objects.create(project=project, digest=_digest(actor, nonce), key=key, created_at=at)
-        _record(log, "key.issued", key, **_described(key))
+        writing.record(log, "key.issued", key, **writing.described(key))
     return Issued(key, token.text)
 
 
@@ -124,7 +120,7 @@ def confirm(project: Project, key_id: str, *, actor: Actor, at: datetime, versio
     `version` is that of the secret which was stored: Stale where the key was given another meanwhile.
     Raises Key.DoesNotExist, PermissionDenied (somebody else's key, for an operator), AlreadyRevoked.
     """
-    with _locked(project, key_id, actor, at) as (log, key):
+    with writing.locked(project, key_id, actor, at) as (log, key):
         may_handle(actor, key)
         _refuse_revoked(key, at)
         if key.confirmed_at is not None or key.is_protected:
@@ -132,8 +128,8 @@ def confirm(project: Project, key_id: str, *, actor: Actor, at: datetime, versio
         if version not in (None, key.version):
             raise Stale("This key was given a new secret meanwhile. The one you stored is dead.", key)
         key.confirmed_at = at
-        _save(key, "confirmed_at")
-        _record(log, "key.confirmed", key)
+        writing.save(key, "confirmed_at")
+        writing.record(log, "key.confirmed", key)
     return key
 
 
@@ -153,15 +149,15 @@ def renew(
     answer doesn't kill the secret that was just copied.
     Raises Key.DoesNotExist, PermissionDenied, AlreadyRevoked, NotRenewable, Stale.
     """
-    with _locked(project, key_id, actor, at) as (log, key):
+    with writing.locked(project, key_id, actor, at) as (log, key):
         may_renew(actor, key)
         refuse_renewing(key, at)
         if key.version != version:
             raise Stale("This key was already given a new secret. It can't be shown again.", key)
-        token = _fresh_secret(key)
+        token = writing.fresh_secret(key)
         key.confirmed_at = at if confirmed else None
-        _save(key, "secret_hash", "last4", "sealed", "confirmed_at")
-        _record(log, "key.renewed", key)
+        writing.save(key, "secret_hash", "last4", "sealed", "confirmed_at")
+        writing.record(log, "key.renewed", key)
     return Issued(key, token.text)
 
 
@@ -173,36 +169,118 @@ def edit(project: Project, key_id: str, changes: Edit, *, actor: Actor, at: date
     Raises Key.DoesNotExist, PermissionDenied (also for more than the actor may grant), Protected,
     AlreadyRevoked, Stale, ValidationError (by member).
     """
-    with _locked(project, key_id, actor, at) as (log, key):
+    with writing.locked(project, key_id, actor, at) as (log, key):
         may_edit(actor, key)
         if key.is_protected:
             raise Protected("The Automator Key can't be edited.", key)
-        _refuse_revoked(key, at)
+        if key.revoked_at is not None:
+            refuse_rotating(key, at)
         if key.version != version:
             raise Stale("This key was changed meanwhile.", key)
-        before = _editable(key)
+        before = writing.editable(key)
         edited(key, changes, at)
         may_issue(actor, Reach.of(key))
-        after = _editable(key)
+        after = writing.editable(key)
         changed = {name: [before[name], after[name]] for name in after if before[name] != after[name]}
         if changed:
-            _save(key, "name", "name_folded", "note", "scopes", "expires_at")
-            _record(log, "key.edited", key, **changed)
+            writing.save(key, "name", "name_folded", "note", "scopes", "expires_at")
+            writing.record(log, "key.edited", key, **changed)
     return key
+
+
+def pause(project: Project, key_id: str, *, actor: Actor, at: datetime) -> Key:
+    """Refuse the key until it is resumed, and return it; a second time changes nothing.
+
+    Any operator may pause anybody's key, as they may revoke it.
+    Raises Key.DoesNotExist, PermissionDenied, Protected, AlreadyRevoked.
+    """
+    with writing.locked(project, key_id, actor, at) as (log, key):
+        may_pause(actor, key)
+        refuse_pausing(key, at)
+        if key.paused_at is None:
+            key.paused_at = at
+            writing.save(key, "paused_at")
+            writing.record(log, "key.paused", key)
+    return key
+
+
+def resume(project: Project, key_id: str, *, actor: Actor, at: datetime) -> Key:
+    """Let a paused key pass again, and return it; one that isn't paused stays as it is.
+
+    Only for whoever may handle the key: a pause that an admin has set is not an operator's to end.
+    Raises Key.DoesNotExist, PermissionDenied, AlreadyRevoked.
+    """
+    with writing.locked(project, key_id, actor, at) as (log, key):
+        may_handle(actor, key)
+        _refuse_revoked(key, at)
+        if key.paused_at is not None:
+            key.paused_at = None
+            writing.save(key, "paused_at")
+            writing.record(log, "key.resumed", key)
+    return key
+
+
+def rotate(
+    project: Project,
+    key_id: str,
+    *,
+    grace: timedelta,
+    actor: Actor,
+    at: datetime,
+    confirmed: bool = False,
+) -> Issued:
+    """Return a new key that takes the place of this one, and its token, once.
+
+    It has the same name and settings, the same lifetime counted from now, and is paused if this one is. The
+    old key is scheduled to be revoked when the grace is over, never later than its own end; at once without
+    a grace, or where it has expired.
+    A second time raises AlreadyRotated with the successor: no other key is made, and no token shown again.
+    Raises Key.DoesNotExist, PermissionDenied (also for more than the actor may grant), Protected,
+    AlreadyRevoked, ValidationError (a scope that the catalogue has lost).
+    """
+    with writing.locked(project, key_id, actor, at) as (log, old):
+        may_handle(actor, old)
+        refuse_rotating(old, at)
+        draft = settled(project, _same_again(old, at), at)
+        may_issue(actor, Reach.of(draft))
+        _leave(old, actor, at, grace)
+        key = drafted(project, draft, at)
+        key.predecessor, key.paused_at = old, old.paused_at
+        token = _issue(key, actor, at, confirmed)
+        ends_at = old.revoked_at.isoformat() if old.revoked_at else None
+        writing.record(log, "key.rotated", old, successor=key.key_id, ends_at=ends_at)
+        writing.record(log, "key.issued", key, **writing.described(key), predecessor=old.key_id)
+    return Issued(key, token.text)
 
 
 def revoke(project: Project, key_id: str, *, actor: Actor, at: datetime, reason: str = "") -> Key:
     """End the key at once and for good, and return it. Its sealed copy is destroyed.
 
+    The keys that it replaced and that are still in their grace end with it.
     Any operator may revoke anybody's key: whoever is on call must be able to stop a leak.
     Raises Key.DoesNotExist, PermissionDenied, Protected, AlreadyRevoked, ValidationError (reason).
     """
     reason = cleaned("reason", clean_text, reason, REASON_LENGTH)
-    with _locked(project, key_id, actor, at) as (log, key):
+    with writing.locked(project, key_id, actor, at) as (log, key):
         may_revoke(actor, key)
         refuse_revoking(key, at)
-        _end(log, key, actor, at, reason)
+        writing.end(log, key, actor, at, reason)
+        for before in predecessors_in_grace(key, at):
+            writing.end(log, before, actor, at, f"Replaced by {key.preview}, which was revoked.")
     return key
+
+
+def predecessors_in_grace(key: Key, at: datetime) -> list[Key]:
+    """Return the keys that this one replaced, near and far, that still work.
+
+    A query for each rotation of the last days: what was replaced before is over by now.
+    """
+    found: list[Key] = []
+    while key.predecessor_id is not None and key.created_at + LONGEST_GRACE > at:
+        key = Key.objects.get(pk=key.predecessor_id)
+        if not key.is_revoked(at):
+            found.append(key)
+    return found
 
 
 def revoke_all_of(channel: Channel, log: audit.Log, *, actor: Actor, at: datetime, reason: str) -> int:
@@ -213,7 +291,7 @@ def revoke_all_of(channel: Channel, log: audit.Log, *, actor: Actor, at: datetim
     keys = Key.objects.filter(channel=channel).listed(at).select_for_update().order_by("pk")
     ended = list(keys)
     for key in ended:
-        _end(log, key, actor, at, reason)
+        writing.end(log, key, actor, at, reason)
     return len(ended)
 
 
@@ -224,12 +302,30 @@ def refuse_revoking(key: Key, at: datetime) -> None:
     _refuse_revoked(key, at)
 
 
+def refuse_pausing(key: Key, at: datetime) -> None:
+    """Raise Protected for the Automator Key, AlreadyRevoked for a key that has ended."""
+    if key.is_protected:
+        raise Protected("The Automator Key can't be paused. Renew it to stop a leak.", key)
+    _refuse_revoked(key, at)
+
+
+def refuse_rotating(key: Key, at: datetime) -> None:
+    """Raise Protected, AlreadyRevoked, or AlreadyRotated with the successor. One query."""
+    if key.is_protected:
+        raise Protected("The Automator Key can't be rotated. Renew it: the old secret stops at once.", key)
+    if successor := Key.objects.of(key.project).filter(predecessor=key).first():
+        raise AlreadyRotated("This key was rotated already. Here is the key that takes its place.", successor)
+    _refuse_revoked(key, at)
+
+
 def refuse_renewing(key: Key, at: datetime) -> None:
     """Raise AlreadyRevoked or NotRenewable unless the key's secret may be replaced.
 
     Once somebody has stored or used a secret, replacing it would break what uses it.
     """
     _refuse_revoked(key, at)
+    if key.revoked_at is not None:
+        raise NotRenewable("This key is being replaced by another.", key)
     if key.is_expired(at):
         raise NotRenewable("This key has expired.", key)
     if not key.is_protected and not key.is_unconfirmed():
@@ -243,61 +339,49 @@ def found_automator(project: Project, at: datetime) -> Key:
     key.created_by_label = actor.label
     key.confirmed_at = at
     with audit.log(project.pk, actor, at) as log:
-        _fresh_secret(key)
-        _insert(key)
-        _record(log, "key.issued", key, **_described(key))
+        writing.fresh_secret(key)
+        writing.insert(key)
+        writing.record(log, "key.issued", key, **writing.described(key))
     return key
 
 
-@contextmanager
-def _locked(project: Project, key_id: str, actor: Actor, at: datetime) -> Iterator[tuple[audit.Log, Key]]:
-    with audit.log(project.pk, actor, at) as log:
-        keys = Key.objects.of(project).select_for_update(of=("self",))
-        yield log, keys.get(key_id=key_id)
-
-
-def _end(log: audit.Log, key: Key, actor: Actor, at: datetime, reason: str) -> None:
-    key.revoked_at, key.revoked_by_label, key.revoked_reason = at, actor.label, reason
-    key.sealed = None
-    _save(key, "revoked_at", "revoked_by_label", "revoked_reason", "sealed")
-    _record(log, "key.revoked", key, reason=reason)
-
-
-def _insert(key: Key) -> None:
-    """Insert the key with its activity. A race for name or holder ends as the same ValidationError."""
-    try:
-        with transaction.atomic():
-            key.save(force_insert=True)
-    except IntegrityError:
-        refuse_taken_name(key)
-        refuse_taken_holder(key)
-        raise
-    KeyActivity.objects.create(key=key, project_id=key.project_id)
-
-
-def _fresh_secret(key: Key) -> tokens.Token:
-    """Give the key a new secret and return the token; only its hash stays on the key.
-
-    The Automator Key's token is also kept sealed, since nobody sees it when it is made.
-    """
-    token = tokens.generate(key.environment, key.key_id or None)
-    key.key_id, key.last4 = token.key_id, token.last4
-    key.secret_hash = tokens.hash_secret(token.secret)
-    if key.is_protected:
-        key.sealed = Keyring(settings.KEYRACK_SEALING_KEYS).seal(token.text, key.seal_place)
+def _issue(key: Key, actor: Actor, at: datetime, confirmed: bool) -> tokens.Token:
+    """Insert the drafted key as the actor's, with its first secret, and return its token."""
+    key.created_by = actor.user
+    key.created_by_key_id = actor.key_pk if isinstance(actor, KeyActor) else None
+    key.created_by_label = actor.label
+    key.confirmed_at = at if confirmed else None
+    token = writing.fresh_secret(key)
+    writing.insert(key)
     return token
 
 
-def _save(key: Key, *columns: str) -> None:
-    """Write the columns. A race for the name ends as the ValidationError that names it."""
-    key.version += 1
-    try:
-        with transaction.atomic():
-            # `update_fields`: a late write of one column must not resurrect another.
-            key.save(update_fields=[*columns, "version"])
-    except IntegrityError:
-        refuse_taken_name(key)
-        raise
+def _same_again(key: Key, at: datetime) -> Draft:
+    """Return the draft of a key that is as this one, with its lifetime counted from now."""
+    lives = key.type != KeyType.AGENT and not key.never_expires
+    return Draft(
+        name=key.name,
+        type=key.type,
+        scopes=key.scopes.split(),
+        environment=key.environment,
+        expires_at=at + (key.expires_at - key.created_at) if lives else None,
+        note=key.note,
+        channel=key.channel.slug if key.channel else "",
+        holder=key.holder,
+    )
+
+
+def _leave(key: Key, actor: Actor, at: datetime, grace: timedelta) -> None:
+    """Schedule the end of a key that is being replaced: its name is free from now on.
+
+    Without anybody's label an end is only scheduled (`Key.is_revoked`). Its sealed copy is destroyed now:
+    nobody comes by when the time is over.
+    """
+    reason = f"Rotated by {actor.label}"[:REASON_LENGTH]
+    over = not grace or key.is_expired(at)
+    key.revoked_at, key.revoked_reason = (at if over else min(at + grace, key.expires_at)), reason
+    key.revoked_by_label, key.sealed = (actor.label if over else ""), None
+    writing.save(key, "revoked_at", "revoked_by_label", "revoked_reason", "sealed")
 
 
 def _refuse_revoked(key: Key, at: datetime) -> None:
@@ -314,22 +398,3 @@ def _refuse_spent(project: Project, actor: Actor, nonce: str) -> None:
 
 def _digest(actor: Actor, nonce: str) -> str:
     return hashlib.sha256(f"{actor.kind}\0{actor.id}\0{nonce}".encode()).hexdigest()
-
-
-def _record(log: audit.Log, verb: str, key: Key, **changes: object) -> None:
-    log.record(verb, "key", key.key_id, key.name, **changes)
-
-
-def _editable(key: Key) -> dict[str, object]:
-    described = _described(key)
-    return {"name": key.name, "note": key.note} | {name: described[name] for name in ("scopes", "expires_at")}
-
-
-def _described(key: Key) -> dict[str, object]:
-    return {
-        "type": key.type,
-        "environment": key.environment,
-        **({"channel": key.channel.slug, "holder": key.holder} if key.channel else {}),
-        "scopes": key.scopes.split(),
-        "expires_at": None if key.never_expires else key.expires_at.isoformat(),
-    }

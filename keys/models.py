@@ -59,6 +59,8 @@ class Key(models.Model):
         "self", on_delete=models.SET_NULL, null=True, related_name="issued_keys"
     )
     created_by_label = models.CharField(max_length=254)
+    # The key that this one replaces: one-to-one, so that a repeated rotation finds its successor.
+    predecessor = models.OneToOneField("self", on_delete=models.SET_NULL, null=True, related_name="successor")
     confirmed_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(default=NEVER_EXPIRES)
     paused_at = models.DateTimeField(null=True)

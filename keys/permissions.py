@@ -114,6 +114,23 @@ def may_revoke(actor: Actor, key: Key) -> None:
         _require_within(actor, Reach.of(key))
 
 
+def may_pause(actor: Actor, key: Key) -> None:
+    """Raise PermissionDenied unless the actor may stop the key for a while.
+
+    Any operator may stop anybody's, as they may end it. A key may pause others within its bounds, not itself.
+    """
+    _require(actor, Role.OPERATOR)
+    _refuse_itself(actor, key)
+    _require_within(actor, Reach.of(key))
+
+
+def may_reveal(actor: Actor, key: Key) -> None:
+    """Raise PermissionDenied unless the actor made the key or is an admin; no key may reveal another."""
+    if actor.kind == "key":
+        raise PermissionDenied("A key can't reveal another.")
+    may_handle(actor, key)
+
+
 def _require(actor: Actor, role: Role) -> None:
     if actor.role < role:
         raise PermissionDenied(f"Ask an {role.label.lower()} to do that.")

@@ -136,6 +136,12 @@ ALREADY_REVOKED: Final = ProblemType(
     "Mara Lindqvist already revoked this key.",
     "Nothing brings a revoked key back. Issue a new one.",
 )  # fmt: skip
+ALREADY_ROTATED: Final = ProblemType(
+    "already-rotated", 409, "Already rotated",
+    "This key was rotated already. Here is the key that takes its place.",
+    "`key_id` names the successor. Its token was in the answer that made it, and can't be shown again: if"
+    " nobody has it, rotate the successor.",
+)  # fmt: skip
 PROTECTED: Final = ProblemType(
     "protected", 409, "Protected key",
     "The Automator Key can't be revoked. Renew it to stop a leak.",
@@ -184,6 +190,6 @@ ALL: Final = (
     WRONG_CHANNEL, SCOPE_MISSING, BEYOND_BOUNDS,
     TWO_CREDENTIALS, TOKEN_IN_QUERY, INVALID_PARAMETER, BAD_BODY, INVALID_REQUEST, UNSUPPORTED_TOKEN_TYPE,
     NOT_FOUND, METHOD_NOT_ALLOWED,
-    ALREADY_ISSUED, ALREADY_REVOKED, PROTECTED, STALE, NOT_RENEWABLE,
+    ALREADY_ISSUED, ALREADY_REVOKED, ALREADY_ROTATED, PROTECTED, STALE, NOT_RENEWABLE,
     LENGTH_REQUIRED, TOO_LARGE, UNSUPPORTED_TYPE, INVALID, UNAVAILABLE,
 )  # fmt: skip

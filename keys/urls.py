@@ -39,5 +39,8 @@ urlpatterns = [
     path(f"{api}keys", keys.keys_view, name="api_keys"),
     path(f"{api}keys/<str:key_id>", keys.key_view, name="api_key"),
     path(f"{api}keys/<str:key_id>/renew", keys.renew_view, name="api_key_renew"),
+    path(f"{api}keys/<str:key_id>/rotate", keys.rotate_view, name="api_key_rotate"),
+    path(f"{api}keys/<str:key_id>/pause", keys.pause_view, name="api_key_pause"),
+    path(f"{api}keys/<str:key_id>/resume", keys.resume_view, name="api_key_resume"),
     path(f"{api}keys/<str:key_id>/revoke", keys.revoke_view, name="api_key_revoke"),
 ]

@@ -11,8 +11,9 @@ from django.urls import reverse
 from keys import answers, bodies, lifecycle, problems
 from keys.api.operations import About, Operation
 from keys.api.requests import Call, Refused, keyed
-from keys.api.schemas import KeyChanges, KeyQuery, NewKey, Renewal, Revocation, body, query
+from keys.api.schemas import KeyChanges, KeyQuery, NewKey, Renewal, Revocation, Rotation, body, query
 from keys.descriptions import described
+from keys.kinds import GRACES
 from keys.models import Key
 from keys.querysets import LAST_REVOKED_FIRST, SORTS, KeyQuerySet
 from keys.search import read
@@ -68,6 +69,26 @@ def renew_key(call: Call, key_id: str) -> HttpResponse:
         call.project, key_id, actor=call.actor, at=call.at, version=renewal.version, confirmed=True
     )
     return answers.json_response(_with_token(call, issued))
+
+
+def rotate_key(call: Call, key_id: str) -> HttpResponse:
+    rotation = body(call.request, Rotation, optional=True)
+    call.called(key_id)
+    issued = lifecycle.rotate(
+        call.project, key_id, grace=GRACES[rotation.grace], actor=call.actor, at=call.at, confirmed=True
+    )
+    url = reverse("api_key", args=[issued.key.key_id])
+    return answers.json_response(_with_token(call, issued), status=201, headers={"Location": url})
+
+
+def pause_key(call: Call, key_id: str) -> HttpResponse:
+    call.called(key_id)
+    return _answer(call, lifecycle.pause(call.project, key_id, actor=call.actor, at=call.at))
+
+
+def resume_key(call: Call, key_id: str) -> HttpResponse:
+    call.called(key_id)
+    return _answer(call, lifecycle.resume(call.project, key_id, actor=call.actor, at=call.at))
 
 
 def revoke_key(call: Call, key_id: str) -> HttpResponse:
@@ -161,6 +182,7 @@ _EDIT = About(
     body=KeyChanges,
     problems=(
         problems.BEYOND_BOUNDS, problems.STALE, problems.PROTECTED, problems.ALREADY_REVOKED,
+        problems.ALREADY_ROTATED,
     ),
 )  # fmt: skip
 _DELETE = About(
@@ -180,6 +202,29 @@ _RENEW = About(
         problems.BEYOND_BOUNDS, problems.STALE, problems.NOT_RENEWABLE, problems.ALREADY_REVOKED,
     ),
 )  # fmt: skip
+_ROTATE = About(
+    "rotate_key", "Rotate a key",
+    "A new key of the same name and settings takes this one's place; the answer holds its token, this once."
+    " The old one goes on working for the grace that you choose. A repeated request makes no other key: it is"
+    " told which one took the place. The body may be left out.",
+    bodies.KeyWithToken, "The new key, and its token.", status=201,
+    body=Rotation, body_optional=True, gives=("Location",),
+    problems=(
+        problems.BEYOND_BOUNDS, problems.ALREADY_ROTATED, problems.ALREADY_REVOKED, problems.PROTECTED,
+    ),
+)  # fmt: skip
+_PAUSE = About(
+    "pause_key", "Pause a key",
+    "It is refused, with `paused`, until somebody resumes it. The same again answers the same.",
+    bodies.Key, "The paused key.",
+    problems=(problems.BEYOND_BOUNDS, problems.ALREADY_REVOKED, problems.PROTECTED),
+)  # fmt: skip
+_RESUME = About(
+    "resume_key", "Resume a paused key",
+    "It passes again. The same again answers the same.",
+    bodies.Key, "The key, which isn't paused any more.",
+    problems=(problems.BEYOND_BOUNDS, problems.ALREADY_REVOKED),
+)  # fmt: skip
 _REVOKE = About(
     "revoke_key", "Revoke a key",
     "As `DELETE`, with a reason. The body may be left out.",
@@ -197,4 +242,7 @@ key_view = keyed(
     DELETE=Operation(delete_key, _DELETE, "keys:write"),
 )
 renew_view = keyed(POST=Operation(renew_key, _RENEW, "keys:write"))
+rotate_view = keyed(POST=Operation(rotate_key, _ROTATE, "keys:write"))
+pause_view = keyed(POST=Operation(pause_key, _PAUSE, "keys:write"))
+resume_view = keyed(POST=Operation(resume_key, _RESUME, "keys:write"))
 revoke_view = keyed(POST=Operation(revoke_key, _REVOKE, "keys:write"))

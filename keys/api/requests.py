@@ -20,7 +20,15 @@ from config.redaction import holds_token
 from keys import answers, problems
 from keys.answers import Problem
 from keys.api.operations import Operation, View
-from keys.lifecycle import AlreadyIssued, AlreadyRevoked, Conflict, NotRenewable, Protected, Stale
+from keys.lifecycle import (
+    AlreadyIssued,
+    AlreadyRevoked,
+    AlreadyRotated,
+    Conflict,
+    NotRenewable,
+    Protected,
+    Stale,
+)
 from keys.models import Key
 from keys.permissions import KeyActor
 from keys.search import is_key_id
@@ -197,6 +205,7 @@ def form_of(request: HttpRequest) -> Mapping[str, str]:
 _CONFLICTS: Final = {
     AlreadyIssued: problems.ALREADY_ISSUED,
     AlreadyRevoked: problems.ALREADY_REVOKED,
+    AlreadyRotated: problems.ALREADY_ROTATED,
     Protected: problems.PROTECTED,
     Stale: problems.STALE,
     NotRenewable: problems.NOT_RENEWABLE,

@@ -16,7 +16,7 @@ from keys.answers import Problem
 from keys.api.requests import Refused, body_of, form_of
 from keys.bodies import KEY_ID_PATTERN, PREVIEW, SCOPE_PATTERN, KeyId, Scope, Version
 from keys.drafts import Draft, Edit
-from keys.kinds import NEVER_EXPIRES, NOTE_LENGTH, REASON_LENGTH, Environment, KeyType
+from keys.kinds import DEFAULT_GRACE, GRACES, NEVER_EXPIRES, NOTE_LENGTH, REASON_LENGTH, Environment, KeyType
 from keys.querysets import SORTS
 from projects.names import NAME_LENGTH
 
@@ -153,6 +153,14 @@ class Revocation(Shape):
     )
 
 
+class Rotation(Shape):
+    """How long the old key goes on working."""
+
+    grace: Literal["now", "1h", "24h", "7d"] = Field(
+        default=DEFAULT_GRACE, description="Never longer than the old key's own end.", examples=["24h"]
+    )
+
+
 class KeyQuery(BaseModel):
     """Which keys to list, and from where on."""
 
@@ -183,6 +191,10 @@ class KeyQuery(BaseModel):
 
 if set(KeyQuery.model_fields["sort"].annotation.__args__) != set(SORTS):  # type: ignore[union-attr]
     raise RuntimeError("The API's sorts aren't those of the keys page.")
+
+
+if set(Rotation.model_fields["grace"].annotation.__args__) != set(GRACES):  # type: ignore[union-attr]
+    raise RuntimeError("The API's grace periods aren't those of the verb.")
 
 
 class PresentedToken(BaseModel):

@@ -10,12 +10,13 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 
-from keys import lifecycle
+from keys import lifecycle, writing
 from keys.drafts import Draft, Edit
 from keys.kinds import KeyType
 from keys.lifecycle import (
     AlreadyIssued,
     AlreadyRevoked,
+    AlreadyRotated,
     Conflict,
     Issued,
     NotRenewable,
@@ -48,8 +49,8 @@ def slow_writes(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return slow
 
-    for name in ("_insert", "_save"):
-        monkeypatch.setattr(lifecycle, name, slowed(getattr(lifecycle, name)))
+    for name in ("insert", "save"):
+        monkeypatch.setattr(writing, name, slowed(getattr(writing, name)))
     monkeypatch.setattr(audit.Log, "record", slowed(audit.Log.record))
 
 
@@ -207,6 +208,42 @@ def test_a_key_that_is_revoked_while_others_work_on_it_stays_revoked(
         for issued in [first, *(each for each in others if isinstance(each, Issued))]:
             assert check(issued.token, at=at).outcome in (Outcome.REVOKED, Outcome.UNKNOWN)
         assert Key.objects.get(pk=first.key.pk).is_revoked(at)
+
+
+def test_of_those_who_rotate_a_key_one_gets_a_token(project: Project, actor: Actor, at: datetime) -> None:
+    for turn in range(ROUNDS):
+        old = IssuedFactory(project=project, actor=actor, at=at, name=f"Key {turn}")
+        call = partial(
+            lifecycle.rotate, project, old.key.key_id, grace=timedelta(hours=1), actor=actor, at=at
+        )
+        won, told = split(race(*[call] * RACERS))
+        (new,) = won
+        assert [type(each) for each in told] == [AlreadyRotated] * (RACERS - 1), told
+        assert {error.key.pk for error in told if isinstance(error, Conflict)} == {new.key.pk}
+        assert check(new.token, at=at).is_valid
+        assert Key.objects.filter(predecessor=old.key).count() == 1
+
+
+def test_nothing_of_a_key_survives_its_revocation_while_it_is_rotated_edited_and_paused(
+    project: Project, actor: Actor, at: datetime
+) -> None:
+    """The old key is dead in any case; a successor lives only where the rotation came after all."""
+    for turn in range(ROUNDS):
+        old = IssuedFactory(project=project, actor=actor, at=at, name=f"Key {turn}")
+        act: dict[str, Any] = {"project": project, "key_id": old.key.key_id, "actor": actor, "at": at}
+        results = race(
+            partial(lifecycle.revoke, **act),
+            partial(lifecycle.rotate, **act, grace=timedelta(days=7)),
+            partial(lifecycle.edit, **act, changes=Edit(name=f"Other {turn}"), version=1),
+            partial(lifecycle.pause, **act),
+        )
+        revoked, rotated, *_ = results
+        assert isinstance(revoked, Key), results
+        for each in results:
+            assert isinstance(each, Key | Issued | AlreadyRevoked | AlreadyRotated | Stale), each
+        assert check(old.token, at=at).outcome is Outcome.REVOKED
+        # Whoever rotates first and revokes the old key then keeps the new one: that is another key.
+        assert isinstance(rotated, Issued | AlreadyRevoked)
 
 
 def test_the_first_events_of_a_log_begin_one_chain(project: Project, at: datetime) -> None:

@@ -72,7 +72,7 @@ def test_it_issues_keys_within_its_own_bounds_alone(
 
 
 @pytest.mark.parametrize(("given", "within"), REACHES)
-@pytest.mark.parametrize("verb", ["renew", "edit", "confirm", "revoke"])
+@pytest.mark.parametrize("verb", ["renew", "edit", "confirm", "revoke", "pause", "resume", "rotate"])
 def test_it_touches_keys_within_its_own_bounds_alone(
     project: Project, caller: KeyActor, at: datetime, verb: str, given: dict[str, Any], within: bool
 ) -> None:
@@ -83,6 +83,9 @@ def test_it_touches_keys_within_its_own_bounds_alone(
         "edit": lambda: lifecycle.edit(project, key.key_id, Edit(note="x"), **act, version=1),
         "confirm": lambda: lifecycle.confirm(project, key.key_id, **act),
         "revoke": lambda: lifecycle.revoke(project, key.key_id, **act),
+        "pause": lambda: lifecycle.pause(project, key.key_id, **act),
+        "resume": lambda: lifecycle.resume(project, key.key_id, **act),
+        "rotate": lambda: lifecycle.rotate(project, key.key_id, grace=DAY, **act),
     }
     assert refused(verbs[verb]) is not within
 
@@ -101,6 +104,9 @@ def test_on_itself_it_may_only_revoke(project: Project, caller: KeyActor, at: da
     assert refused(lambda: lifecycle.renew(project, caller.id, **act, version=1))
     assert refused(lambda: lifecycle.edit(project, caller.id, Edit(note="x"), **act, version=1))
     assert refused(lambda: lifecycle.confirm(project, caller.id, **act))
+    assert refused(lambda: lifecycle.pause(project, caller.id, **act))
+    assert refused(lambda: lifecycle.resume(project, caller.id, **act))
+    assert refused(lambda: lifecycle.rotate(project, caller.id, grace=DAY, **act))
     assert not refused(lambda: lifecycle.revoke(project, caller.id, **act))
 
 

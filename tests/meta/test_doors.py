@@ -43,6 +43,9 @@ API: Final = {
     "api_keys": 401,
     "api_key": 401,
     "api_key_renew": 401,
+    "api_key_rotate": 401,
+    "api_key_pause": 401,
+    "api_key_resume": 401,
     "api_key_revoke": 401,
     # RFC 7009: who holds the token may end it, and needs no other.
     "revoke_token": 400,

@@ -94,8 +94,8 @@ Send = Callable[[Watched, Issued], None]
 
 # Where it breaks, and what is under way then. In each the secret is in some frame's variables.
 BREAKS: Final[list[tuple[str, Send]]] = [
-    ("keys.lifecycle._insert", send_issue),
-    ("keys.lifecycle._record", send_issue),
+    ("keys.writing.insert", send_issue),
+    ("keys.writing.record", send_issue),
     ("keys.tokens.checksum", send_issue),
     ("keys.tokens._HASHER", send_issue),
     ("keys.views.pages.answer", send_issue),

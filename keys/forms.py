@@ -7,17 +7,20 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 
 from django import forms
+from django.http import HttpRequest
 from django.utils.formats import date_format
 
 from config.redaction import holds_token
 from keys.drafts import Draft
-from keys.kinds import NEVER_EXPIRES, Environment, KeyType
+from keys.kinds import DEFAULT_GRACE, GRACES, NEVER_EXPIRES, Environment, KeyType
 from keys.models import Key
 from keys.permissions import issuable_types
 from keys.querysets import NEWEST_FIRST, SORTS, STATUSES
 from keys.scopes import above_operators
 from projects.forms import QuietForm
 from projects.models import Resource, Role
+from projects.moments import Moment
+from projects.reauthentication import FreshForm
 
 DATE: Final = "date"
 NEVER: Final = "never"
@@ -39,6 +42,8 @@ LEAKS: Final = {
     KeyType.VIEWER: "If a viewer key leaks, someone can read this project but change nothing.",
     KeyType.RESTRICTED: "If a restricted key leaks, someone can do what its scopes allow, and no more.",
 }
+
+GRACE_LABELS: Final = {"now": "Stop it now", "1h": "1 hour", "24h": "24 hours", "7d": "7 days"}
 
 # The matrix has a column for each of these; what else a resource can do stands in the last one.
 _COLUMNS: Final = ("read", "write", "delete")
@@ -255,6 +260,48 @@ class RenewForm(QuietForm):
         "required": "Open this form anew: it was sent without its number.",
         "invalid": "Open this form anew: its number was changed.",
     })  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Grace:
+    """A radio card of how long the old key goes on working."""
+
+    value: str
+    label: str
+    ends: Moment
+    checked: bool
+
+
+class RotateForm(FreshForm):
+    """A key's replacement: how long the old one works beside it. A privileged one asks for the password."""
+
+    grace_period = forms.ChoiceField(
+        label="Stop the old key",
+        choices=[(name, name) for name in GRACES],
+        initial=DEFAULT_GRACE,
+        error_messages={
+            "required": "Choose when the old key stops.",
+            "invalid_choice": "Choose when the old key stops.",
+        },
+    )
+
+    def __init__(self, data: Any = None, *, request: HttpRequest, key: Key, at: datetime) -> None:
+        super().__init__(data, request=request, sensitive=key.grant.everything)
+        self._key, self._at = key, at
+
+    def grace(self) -> timedelta:
+        """Return what the valid form asks for."""
+        return GRACES[self.cleaned_data["grace_period"]]
+
+    def graces(self) -> list[Grace]:
+        """Return the choices, each with the time that it means: never later than the key's own end."""
+        chosen = self["grace_period"].value()
+        return [
+            Grace(name, GRACE_LABELS[name], self._ends(span), name == chosen) for name, span in GRACES.items()
+        ]
+
+    def _ends(self, span: timedelta) -> Moment:
+        return Moment.of(min(self._at + span, self._key.expires_at))
 
 
 def _refuse_token(term: str) -> None:

@@ -122,7 +122,7 @@ def confirm(project: Project, key_id: str, *, actor: Actor, at: datetime, versio
     """
     with writing.locked(project, key_id, actor, at) as (log, key):
         may_handle(actor, key)
-        _refuse_revoked(key, at)
+        refuse_revoked(key, at)
         if key.confirmed_at is not None or key.is_protected:
             return key
         if version not in (None, key.version):
@@ -212,7 +212,7 @@ def resume(project: Project, key_id: str, *, actor: Actor, at: datetime) -> Key:
     """
     with writing.locked(project, key_id, actor, at) as (log, key):
         may_handle(actor, key)
-        _refuse_revoked(key, at)
+        refuse_revoked(key, at)
         if key.paused_at is not None:
             key.paused_at = None
             writing.save(key, "paused_at")
@@ -299,14 +299,22 @@ def refuse_revoking(key: Key, at: datetime) -> None:
     """Raise Protected for the Automator Key, AlreadyRevoked for a key that has ended."""
     if key.is_protected:
         raise Protected("The Automator Key can't be revoked. Renew it to stop a leak.", key)
-    _refuse_revoked(key, at)
+    refuse_revoked(key, at)
+
+
+def refuse_revoked(key: Key, at: datetime) -> None:
+    """Raise AlreadyRevoked for a key that has ended, by somebody's hand or when its grace was over."""
+    if key.is_revoked(at) and key.revoked_by_label:
+        raise AlreadyRevoked(f"{key.revoked_by_label} already revoked this key.", key)
+    if key.is_revoked(at):
+        raise AlreadyRevoked("This key was rotated, and its time is over.", key)
 
 
 def refuse_pausing(key: Key, at: datetime) -> None:
     """Raise Protected for the Automator Key, AlreadyRevoked for a key that has ended."""
     if key.is_protected:
         raise Protected("The Automator Key can't be paused. Renew it to stop a leak.", key)
-    _refuse_revoked(key, at)
+    refuse_revoked(key, at)
 
 
 def refuse_rotating(key: Key, at: datetime) -> None:
@@ -315,7 +323,7 @@ def refuse_rotating(key: Key, at: datetime) -> None:
         raise Protected("The Automator Key can't be rotated. Renew it: the old secret stops at once.", key)
     if successor := Key.objects.of(key.project).filter(predecessor=key).first():
         raise AlreadyRotated("This key was rotated already. Here is the key that takes its place.", successor)
-    _refuse_revoked(key, at)
+    refuse_revoked(key, at)
 
 
 def refuse_renewing(key: Key, at: datetime) -> None:
@@ -323,7 +331,7 @@ def refuse_renewing(key: Key, at: datetime) -> None:
 
     Once somebody has stored or used a secret, replacing it would break what uses it.
     """
-    _refuse_revoked(key, at)
+    refuse_revoked(key, at)
     if key.revoked_at is not None:
         raise NotRenewable("This key is being replaced by another.", key)
     if key.is_expired(at):
@@ -382,11 +390,6 @@ def _leave(key: Key, actor: Actor, at: datetime, grace: timedelta) -> None:
     key.revoked_at, key.revoked_reason = (at if over else min(at + grace, key.expires_at)), reason
     key.revoked_by_label, key.sealed = (actor.label if over else ""), None
     writing.save(key, "revoked_at", "revoked_by_label", "revoked_reason", "sealed")
-
-
-def _refuse_revoked(key: Key, at: datetime) -> None:
-    if key.is_revoked(at):
-        raise AlreadyRevoked(f"{key.revoked_by_label} already revoked this key.", key)
 
 
 def _refuse_spent(project: Project, actor: Actor, nonce: str) -> None:

@@ -10,7 +10,7 @@ from django.core.exceptions import PermissionDenied
 
 from keys import writing
 from keys.kinds import KeyType
-from keys.lifecycle import AlreadyRevoked, Conflict
+from keys.lifecycle import Conflict, refuse_revoked
 from keys.models import Key
 from keys.permissions import may_reveal
 from keys.querysets import KeyQuerySet
@@ -41,8 +41,7 @@ def reveal(project: Project, key_id: str, *, actor: Actor, at: datetime) -> str:
 
 def refuse_revealing(key: Key, at: datetime) -> None:
     """Raise AlreadyRevoked, or NotKept, unless the key's token can be shown again."""
-    if key.is_revoked(at):
-        raise AlreadyRevoked(f"{key.revoked_by_label} already revoked this key.", key)
+    refuse_revoked(key, at)
     if key.is_protected:
         raise NotKept("The Automator Key isn't shown. Renew it: you get a new secret, once.", key)
     if key.sealed is None:

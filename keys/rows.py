@@ -12,12 +12,15 @@ from django.core.exceptions import PermissionDenied
 
 from keys.kinds import NEVER_USED, KeyType, Status
 from keys.models import Key
-from keys.permissions import may_renew
+from keys.permissions import may_edit, may_handle, may_pause, may_renew, may_reveal
 from projects.audit import Actor
 from projects.models import Role
 from projects.moments import Moment, distance
 
 _SCOPES_SPELT_OUT: Final = 2
+# A key that nobody has stored yet is given a new secret instead.
+_NOT_ROTATED: Final = frozenset({Status.REVOKED, Status.ROTATING, Status.UNCONFIRMED})
+_NOT_PAUSED: Final = frozenset({Status.REVOKED, Status.EXPIRED, Status.PAUSED})
 _IN_USE: Final = timedelta(days=7)
 
 
@@ -29,6 +32,7 @@ class Row:
     name: str
     note: str
     preview: str
+    last4: str
     type: str
     tag: str
     access: str
@@ -46,6 +50,12 @@ class Row:
     protected: bool
     may_revoke: bool
     may_renew: bool
+    may_rotate: bool
+    may_pause: bool
+    may_resume: bool
+    may_reveal: bool
+    paused: bool
+    ends: Moment | None
 
     @classmethod
     def of(cls, key: Key, actor: Actor, at: datetime) -> "Row":
@@ -57,6 +67,7 @@ class Row:
             name=key.name,
             note=key.note,
             preview=key.preview,
+            last4=key.last4,
             type=key.type,
             tag=KeyType(key.type).label,
             access=access_of(key),
@@ -74,6 +85,12 @@ class Row:
             protected=key.is_protected,
             may_revoke=actor.role >= Role.OPERATOR and not key.is_protected and status is not Status.REVOKED,
             may_renew=status is Status.UNCONFIRMED and allowed(may_renew, actor, key),
+            may_rotate=status not in _NOT_ROTATED and not key.is_protected and allowed(may_edit, actor, key),
+            may_pause=status not in _NOT_PAUSED and not key.is_protected and allowed(may_pause, actor, key),
+            may_reveal=key.sealed is not None and not key.is_protected and allowed(may_reveal, actor, key),
+            may_resume=status is Status.PAUSED and allowed(may_handle, actor, key),
+            paused=key.paused_at is not None,
+            ends=Moment.of(key.revoked_at) if key.revoked_at and status is Status.ROTATING else None,
         )
 
 

@@ -11,6 +11,10 @@ _DEEDS: Final = {
     "key.confirmed": "stored its secret",
     "key.renewed": "gave it a new secret",
     "key.edited": "edited this key",
+    "key.paused": "paused this key",
+    "key.resumed": "resumed this key",
+    "key.rotated": "rotated this key",
+    "key.revealed": "looked at its secret",
     "key.revoked": "revoked this key",
 }
 

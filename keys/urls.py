@@ -4,6 +4,7 @@ from django.urls.converters import StringConverter
 from keys import docs
 from keys.api import keys, openapi, tokens
 from keys.views import keys as views
+from keys.views import recovery
 
 
 class KeyId(StringConverter):
@@ -24,7 +25,12 @@ urlpatterns = [
     path(f"{settings}<key_id:key_id>/", views.key_detail, name="key_detail"),
     path(f"{settings}<key_id:key_id>/confirm/", views.key_confirm, name="key_confirm"),
     path(f"{settings}<key_id:key_id>/renew/", views.key_renew, name="key_renew"),
+    path(f"{settings}<key_id:key_id>/rotate/", views.key_rotate, name="key_rotate"),
+    path(f"{settings}<key_id:key_id>/pause/", views.key_pause, name="key_pause"),
+    path(f"{settings}<key_id:key_id>/resume/", views.key_resume, name="key_resume"),
     path(f"{settings}<key_id:key_id>/revoke/", views.key_revoke, name="key_revoke"),
+    path(f"{settings}<key_id:key_id>/reveal/", recovery.key_reveal, name="key_reveal"),
+    path(f"{settings}recoverable/", recovery.recoverable_keys, name="recoverable_keys"),
     path(f"{settings}<key_id:key_id>/env/", views.key_env, name="key_env"),
     path("docs/", docs.docs_index, name="docs_index"),
     path("docs/present-a-key/", docs.docs_present_a_key, name="docs_present_a_key"),

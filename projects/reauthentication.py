@@ -44,7 +44,8 @@ def confirm(request: HttpRequest, password: str) -> None:
 class FreshForm(QuietForm):
     """A form of something that asks for the password again; it has no such field for whoever is fresh.
 
-    A form that needs it only at times overrides `is_sensitive`.
+    One that needs it for some rows only is made with `sensitive`; one that needs it for some of what is sent
+    overrides `is_sensitive`.
     """
 
     current_password = forms.CharField(
@@ -55,10 +56,10 @@ class FreshForm(QuietForm):
         help_text="Asked for again before what could hurt most. Good for 30 minutes.",
     )
 
-    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, request: HttpRequest, sensitive: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._request = request
-        if is_fresh(request):
+        if not sensitive or is_fresh(request):
             del self.fields["current_password"]
 
     def is_sensitive(self) -> bool:

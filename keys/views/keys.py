@@ -6,22 +6,24 @@ from typing import Any, Final
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import slugify
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from keys import lifecycle
-from keys.forms import KeyForm, RenewForm, RevokeForm
+from keys.forms import KeyForm, RenewForm, RevokeForm, RotateForm
 from keys.listing import PROJECT_KEYS, tab_of
 from keys.models import Key
-from keys.permissions import may_renew
+from keys.permissions import may_edit, may_renew
 from keys.rows import Row, allowed, in_use
 from keys.timeline import told
 from keys.verification import proves
 from keys.views import pages
 from keys.views.pages import GetOrPost
 from projects.access import Access, project_for
+from projects.forms import QuietForm
 from projects.models import AuditEvent, Role
 
 # Of the keys that a key has issued, these are named where it is revoked.
@@ -74,6 +76,8 @@ def key_detail(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
         "scopes": key.grant.listed(access.project.scopes()),
         "environment": key.get_environment_display(),
         "may_renew_automator": key.is_protected and allowed(may_renew, actor, key),
+        "predecessor": Key.objects.filter(successor=key).first(),
+        "successor": Key.objects.filter(predecessor=key).first(),
         "timeline": [told(event) for event in events.order_by("-number")[:100]],
     }
     return render(request, "keys/key_detail.html", pages.context(access, tab_of(key), **context))
@@ -137,6 +141,59 @@ def key_revoke(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
     left = _left_behind(access, key, at)
     shown = {"key": key, "row": row, "in_use": busy, **left}
     return pages.form(request, access, tab_of(key), "keys/key_revoke.html", form, **shown)
+
+
+@GetOrPost
+@never_cache
+def key_rotate(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
+    access = project_for(request.user, slug, at_least=Role.OPERATOR)
+    key, at, actor = pages.key_of(access, key_id), timezone.now(), access.actor(request)
+    may_edit(actor, key)
+    form = RotateForm(pages.posted(request), request=request, key=key, at=at)
+    try:
+        lifecycle.refuse_rotating(key, at)
+        if request.method == "POST" and form.is_valid():
+            issued = lifecycle.rotate(access.project, key_id, grace=form.grace(), actor=actor, at=at)
+            return pages.once(request, access, issued)
+    except ValidationError as error:
+        form.take(error)
+    except lifecycle.Conflict as conflict:
+        return pages.conflict(request, access, conflict)
+    row = Row.of(key, actor, at)
+    return pages.form(request, access, tab_of(key), "keys/key_rotate.html", form, key=key, row=row)
+
+
+@GetOrPost
+def key_pause(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
+    access = project_for(request.user, slug, at_least=Role.OPERATOR)
+    key, at, actor = pages.key_of(access, key_id), timezone.now(), access.actor(request)
+    try:
+        lifecycle.refuse_pausing(key, at)
+        if request.method == "POST":
+            key = lifecycle.pause(access.project, key_id, actor=actor, at=at)
+            return _stay(request, access, key, f"{key.name} is paused.")
+    except lifecycle.Conflict as conflict:
+        return pages.conflict(request, access, conflict)
+    shown = {"key": key, "row": Row.of(key, actor, at), "in_use": in_use(key, at)}
+    return pages.form(request, access, tab_of(key), "keys/key_pause.html", QuietForm(), **shown)
+
+
+@require_POST
+def key_resume(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
+    access = project_for(request.user, slug, at_least=Role.OPERATOR)
+    try:
+        key = lifecycle.resume(access.project, key_id, actor=access.actor(request), at=timezone.now())
+    except Key.DoesNotExist:
+        raise Http404 from None
+    except lifecycle.Conflict as conflict:
+        return pages.conflict(request, access, conflict)
+    return _stay(request, access, key, f"{key.name} works again.")
+
+
+def _stay(request: HttpRequest, access: Access, key: Key, message: str) -> HttpResponse:
+    """Lead back to the tables, or to the key's own page, where these verbs stand."""
+    home = reverse("key_detail", args=[access.project.slug, key.key_id])
+    return pages.back(request, access, key, message, focus=key.key_id, home=home)
 
 
 @require_POST

@@ -81,7 +81,7 @@ def conflict(request: HttpRequest, access: Access, conflict: lifecycle.Conflict)
     """Answer that a verb came too late, or a second time: 409, with the key as it is."""
     key = conflict.key
     when = None
-    if isinstance(conflict, lifecycle.AlreadyRevoked) and key.revoked_at:
+    if isinstance(conflict, lifecycle.AlreadyRevoked) and key.revoked_at and key.revoked_by_label:
         when = Moment.of(key.revoked_at)
     actor, at = access.actor(request), timezone.now()
     shown = context(
@@ -168,12 +168,14 @@ def tab_behind(request: HttpRequest, access: Access, key: Key) -> Tab | None:
     return next((tab for tab in TABS if tab.url("list", access.project) == path), None)
 
 
-def back(request: HttpRequest, access: Access, key: Key, message: str, *, focus: str = "") -> HttpResponse:
+def back(
+    request: HttpRequest, access: Access, key: Key, message: str, *, focus: str = "", home: str = ""
+) -> HttpResponse:
     """Answer a verb on a key: the tables as the person had them, with a message, and the dialog closed.
 
-    From a page without these tables it leads to the tab that the key stands in.
+    From a page without these tables it leads to `home`, or else to the tab that the key stands in.
     """
-    home = tab_of(key).url("list", access.project)
+    home = home or tab_of(key).url("list", access.project)
     if not is_fragment(request):
         return see_other(request, home, message)
     tab = tab_behind(request, access, key)

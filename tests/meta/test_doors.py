@@ -68,6 +68,11 @@ PROJECT: Final = {
     "key_detail",
     "key_confirm",
     "key_renew",
+    "key_rotate",
+    "key_pause",
+    "key_resume",
+    "key_reveal",
+    "recoverable_keys",
     "key_revoke",
     "key_env",
 }

@@ -18,6 +18,7 @@ NO_PAGE: Final = {
     "home": "a redirect",
     "key_search": "the list",
     "key_confirm": "the list",
+    "key_resume": "the list",
     "key_env": "a file",
 }
 # Templates that no URL is called after, and who shows them.

@@ -138,10 +138,10 @@ def test_a_revoked_key_says_when_by_whom_and_why(
 def test_what_may_be_done_is_offered_by_name(mara: Client, make: MakeKey) -> None:
     fresh, stored = make("Fresh", confirmed=False).key, make("Stored").key
     page = detail(mara, fresh)
-    assert actions(page) == ["Get a new secret", "Revoke Fresh"]
+    assert actions(page) == ["Get a new secret", "Pause Fresh", "Revoke Fresh"]
     assert page.link("Revoke Fresh") == url_of("key_revoke", fresh.key_id)
     assert page.link("Get a new secret") == url_of("key_renew", fresh.key_id)
-    assert actions(detail(mara, stored)) == ["Revoke Stored"]
+    assert actions(detail(mara, stored)) == ["Rotate Stored", "Pause Stored", "Revoke Stored"]
 
 
 def test_a_viewer_is_offered_nothing(viewer: User, make: MakeKey, project: Project) -> None:

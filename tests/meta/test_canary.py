@@ -16,8 +16,10 @@ from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
 from config.logs import JsonLines
+from keys import recovery
 from keys.lifecycle import Issued
 from keys.models import Key, KeyActivity
+from projects.audit import Actor
 from projects.models import Project, Role, User
 from tests.factories import IssuedFactory, MembershipFactory, ProjectFactory, UserFactory, acting
 from tests.meta.canary import LIST, WHOAMI, Watch, Watched, body, fields, parts, shown, watching
@@ -31,7 +33,7 @@ PASSWORD: Final = "correct horse battery"
 
 
 def live(client: Watched) -> None:
-    """Issue, submit twice, renew, download, store, list: both ways."""
+    """Issue, submit twice, renew, rotate, download, store, list: both ways."""
     for headers in ({}, HTMX):
         nonce = uuid.uuid4().hex
         first = shown(client.post(url_of("key_create"), fields(nonce=nonce), headers=headers))
@@ -43,6 +45,9 @@ def live(client: Watched) -> None:
         for token in (first, second):
             client.post(url_of("key_env", key.key_id), {"token": token}, headers=headers)
         client.post(url_of("key_confirm", key.key_id), {"token": second}, headers=headers)
+        for _ in range(2):
+            client.post(url_of("key_rotate", key.key_id), {"grace_period": "24h"}, headers=headers)
+        client.get(url_of("key_rotate", key.key_id), headers=headers)
         for url in (LIST, url_of("key_detail", key.key_id), url_of("key_revoke", key.key_id)):
             client.get(url, headers=headers)
 
@@ -55,6 +60,9 @@ def mistake(client: Watched, issued: Issued) -> None:
         url_of("key_create"): fields(),
         url_of("key_renew", key_id): {"version": "1"},
         url_of("key_revoke", key_id): {"last4": "", "reason": ""},
+        url_of("key_rotate", key_id): {"grace_period": "", "current_password": ""},
+        url_of("key_reveal", key_id): {"current_password": ""},
+        url_of("recoverable_keys"): {"on": "", "current_password": ""},
         url_of("key_env", key_id): {"token": ""},
         url_of("key_search"): dict.fromkeys(("q", "rq", "type", "sort", "after", "key", "rkey", "mine"), ""),
         "/projects/new/": {"name": "", "slug": ""},
@@ -83,6 +91,20 @@ def search(client: Watched, issued: Issued) -> None:
             client.post(url_of("key_confirm", issued.key.key_id), headers=headers | came_from)
     for name in ("key", "rkey", "type", "status", "environment", "mine", "sort", "after", "rbefore"):
         client.get(LIST, {name: token})
+
+
+def keep(client: Watched, project: Project) -> None:
+    """Make a key while keys are kept sealed, and look at it again: both ways, and three times in all."""
+    recovery.set_recoverable(project, True, actor=Actor.system(), at=timezone.now())
+    owner = User.objects.get(email="mara@example.test")
+    kept = IssuedFactory(project=project, actor=acting(owner, project), name="Kept")
+    for headers in ({}, HTMX):
+        url = url_of("key_reveal", kept.key.key_id)
+        client.get(url, headers=headers)
+        client.post(url, {"current_password": "not this one"}, headers=headers)
+        client.post(url, {"current_password": PASSWORD}, headers=headers)
+    for url in (LIST, url_of("key_detail", kept.key.key_id)):
+        client.get(url)
 
 
 def follow(client: Watched, answer: Any) -> None:
@@ -141,6 +163,9 @@ def tell(watch: Watch, project: Project, owner: User) -> Story:
     mistake(mara, issued)
     search(mara, issued)
     present(watch, issued)
+    # What was tried as a password before counts against the throttle.
+    cache.clear()
+    keep(mara, project)
     # A message that nobody has read yet.
     mara.post("/projects/new/", {"name": "Beta"})
     return Story(watch, list(dump()), json.dumps(dict(mara.session.items())))
@@ -152,8 +177,9 @@ def tell(watch: Watch, project: Project, owner: User) -> Story:
 def test_the_story_shows_what_it_should(story: Story) -> None:
     """Else the searches below would find nothing because nothing happened."""
     watch = story.watch
-    # Acme's and Beta's Automator Key, two keys with two secrets each, and one that the rest is done with.
-    assert len(watch.tokens) == len(set(watch.tokens)) == 7
+    # Acme's and Beta's Automator Key, two keys with two secrets and a successor each, one that the rest is
+    # done with, and one that is kept sealed.
+    assert len(watch.tokens) == len(set(watch.tokens)) == 10
     assert len(watch.answers) > 200
     statuses = {answer.status_code for _, answer in watch.answers}
     assert statuses >= {200, 302, 303, 400, 401, 405, 409, 422}
@@ -164,9 +190,10 @@ def test_the_story_shows_what_it_should(story: Story) -> None:
 
 def test_it_is_shown_in_the_answer_that_made_it_and_in_the_file(story: Story) -> None:
     asked = story.watch.showing()
-    renewed = [url_of("key_renew", token[8:20]) for token in story.watch.tokens[1:5]]
-    files = [url_of("key_env", token[8:20]) for token in story.watch.tokens[1:5]]
-    expected = [url_of("key_create")] * 2 + sorted({*renewed, *files})
+    first, second = [story.watch.tokens[number][8:20] for number in (1, 4)]
+    once = [url_of(name, key) for key in (first, second) for name in ("key_renew", "key_rotate", "key_env")]
+    kept = [url_of("key_reveal", Key.objects.get(name="Kept").key_id)] * 3
+    expected = [url_of("key_create")] * 2 + once + kept
     assert sorted(asked) == sorted(f"POST {url}" for url in expected)
 
 

@@ -45,7 +45,7 @@ PRINTED: Final = {
     "errors-python": "Boss",
 }
 # Steps of one story, run in their order below.
-STORY: Final = ["rotate-issue", "rotate-try", "rotate-revoke"]
+STORY: Final = ["rotate-key", "rotate-try", "rotate-stop"]
 
 
 @pytest.fixture(params=PAGES)
@@ -247,25 +247,25 @@ def test_the_example_of_errors_says_what_is_wrong(shell: Shell, crawler: Issued)
 
 @pytest.mark.django_db(transaction=True)
 def test_the_story_of_a_rotation_comes_true(shell: Shell, crawler: Issued, at: datetime) -> None:
-    said = shell.output("rotate-issue")
+    said = shell.output("rotate-key")
     file = shell.folder / "new-key.env"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    new = Key.objects.get(name="Crawler, second")
+    new = Key.objects.get(predecessor=crawler.key)
     assert said.startswith(f"{new.key_id} lasts until ")
-    assert (new.scopes, new.environment, new.type) == ("sources:read", "live", "restricted")
+    assert (new.name, new.scopes, new.type) == ("Crawler", "sources:read", "restricted")
     token = file.read_text().partition("=")[2].strip()
     assert token not in said
     # Both are good while the clients move.
     assert check(token, at=at).is_valid
     assert check(crawler.token, at=at).is_valid
     before = Key.objects.count()
-    assert shell.run("rotate-issue").returncode != 0
+    assert shell.run("rotate-key").returncode != 0
     file.rename(shell.folder / "kept.env")
-    assert "409" in shell.run("rotate-issue").stderr
+    assert "409" in shell.run("rotate-key").stderr
     assert Key.objects.count() == before
     (shell.folder / "kept.env").rename(file)
     who: dict[str, Any] = json.loads(shell.output("rotate-try"))
     assert who["key_id"] == new.key_id
-    assert json.loads(shell.output("rotate-revoke"))["revoked_reason"] == "Rotated."
+    assert json.loads(shell.output("rotate-stop"))["revoked_reason"] == "Everybody has moved."
     assert check(crawler.token, at=at).outcome is Outcome.REVOKED
     assert check(token, at=at).is_valid

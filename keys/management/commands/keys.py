@@ -6,8 +6,9 @@ import json
 import os
 import pwd
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from keys import lifecycle
 from keys.answers import problem_of
 from keys.descriptions import described, identity
 from keys.drafts import Draft
-from keys.kinds import Environment, KeyType
+from keys.kinds import GRACES, Environment, KeyType
 from keys.lifecycle import Issued
 from keys.management.commands._keys import arguments, exits, listings, revocations, streams
 from keys.management.commands._keys.facts import COLUMNS, columns
@@ -30,17 +31,18 @@ from projects.models import Project
 from projects.moments import Moment
 
 _EXPLANATION: Final = f"""\
-Issue, list, renew, revoke and check keys, as whoever has this machine: nobody's role stands in the way, and
-the audit log says “command line” with the name of the system's user.
+Issue, list, renew, rotate, pause, resume, revoke and check keys, as whoever has this machine: nobody's role
+stands in the way, and the audit log says “command line” with the name of the system's user.
 
   keys list acme --q crawler --status expired
   TOKEN=$(manage.py keys issue acme "Docs crawler" --scope sources:read --expires-in 30d)
   keys renew acme --automator
+  TOKEN=$(manage.py keys rotate acme 7Fq2aB3dE5gH --grace 7d)
   keys revoke acme 7Fq2aB3dE5gH --reason "Laptop stolen"
   printf %s "$TOKEN" | manage.py keys check --project acme --scope sources:read
 
-A token never stands in an argument: `check` reads it from standard input, `issue` and `renew` write it to
-standard output and all else to standard error. `keys VERB --help` lists what a verb takes.
+A token never stands in an argument: `check` reads it from standard input; `issue`, `renew` and `rotate` write
+it to standard output and all else to standard error. `keys VERB --help` lists what a verb takes.
 
 {exits.table()}
 
@@ -76,6 +78,9 @@ class Command(BaseCommand):
             "list": self._list,
             "issue": self._issue,
             "renew": self._renew,
+            "rotate": self._rotate,
+            "pause": self._pause,
+            "resume": self._resume,
             "revoke": self._revoke,
             "check": self._check,
         }
@@ -129,6 +134,27 @@ class Command(BaseCommand):
         )
         said = "has a new secret; the old one has stopped"
         self._hand_over(issued, said, dict(described(issued.key, catalogue, at)) if asked.json else None)
+
+    def _rotate(self, asked: Any) -> None:
+        at, project = timezone.now(), _project(asked.project)
+        old, catalogue = _key(project, asked), project.scopes()
+        issued = lifecycle.rotate(
+            project, old.key_id, grace=GRACES[asked.grace], actor=_actor(), at=at, confirmed=True
+        )
+        said = f"takes the place of {old.key_id}, {_leaving(Key.objects.get(pk=old.pk), at)}"
+        self._hand_over(issued, said, dict(described(issued.key, catalogue, at)) if asked.json else None)
+
+    def _pause(self, asked: Any) -> None:
+        self._switch(asked, lifecycle.pause, "is paused")
+
+    def _resume(self, asked: Any) -> None:
+        self._switch(asked, lifecycle.resume, "isn't paused")
+
+    def _switch(self, asked: Any, verb: Callable[..., Key], said: str) -> None:
+        at, project = timezone.now(), _project(asked.project)
+        key = verb(project, _key(project, asked).key_id, actor=_actor(), at=at)
+        members = described(key, project.scopes(), at)
+        self._print(json.dumps(members) if asked.json else f"{key.name} ({key.key_id}) {said}.")
 
     def _hand_over(self, issued: Issued, said: str, members: dict[str, Any] | None) -> None:
         """Write the token, or its JSON, to standard output alone; what people want to know goes beside it."""
@@ -221,6 +247,12 @@ def _shown(value: Any) -> str:
     return "never" if value is None else str(value)
 
 
+def _leaving(old: Key, at: datetime) -> str:
+    if old.revoked_at is None or old.is_revoked(at):
+        return "which has stopped"
+    return f"which works until {Moment.of(old.revoked_at).text}"
+
+
 def _project(slug: str) -> Project:
     """Return the project, unless it was deleted. Raises CommandError."""
     project = Project.objects.existing().filter(slug=slug).first()
@@ -230,8 +262,9 @@ def _project(slug: str) -> Project:
 
 
 def _key(project: Project, asked: Any) -> Key:
-    """Return the key that is to be renewed, as it is now. Raises CommandError."""
-    wanted = {"type": KeyType.SYSTEM} if asked.automator else {"key_id": asked.key_id}
+    """Return the key that is asked for, as it is now. Raises CommandError."""
+    automator = getattr(asked, "automator", False)
+    wanted = {"type": KeyType.SYSTEM} if automator else {"key_id": asked.key_id}
     key = Key.objects.of(project).filter(**wanted).first()
     if key is None:
         raise CommandError(f"There is no key “{asked.key_id}” in {project.slug}.", returncode=exits.REFUSED)

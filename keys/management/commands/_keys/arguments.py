@@ -8,13 +8,14 @@ from django.core.management.base import CommandError, CommandParser
 
 from config.redaction import holds_token
 from keys.forms import DEFAULT_LIFETIME, LIFETIMES
-from keys.kinds import NEVER_EXPIRES, Environment, KeyType
+from keys.kinds import DEFAULT_GRACE, GRACES, NEVER_EXPIRES, Environment, KeyType
 from keys.management.commands._keys import exits
 from keys.permissions import ISSUABLE
 from keys.querysets import STATUSES
 from keys.scopes import is_scope
 from projects.querysets import PAGE_SIZE
 
+VERBS: Final = ("list", "issue", "renew", "rotate", "pause", "resume", "revoke", "check")
 REVOKED: Final = "revoked"
 ANY: Final = "any"
 
@@ -48,10 +49,13 @@ def add(parser: CommandParser) -> None:
     """Add the verbs with their arguments."""
     # Django makes the parser itself; those of the verbs come from its class.
     parser.__class__ = Parser
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="list | issue | renew | revoke | check")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar=" | ".join(VERBS))
     _list(_verb(verbs, "list", "list a project's keys, newest first"))
     _issue(_verb(verbs, "issue", "make a key; its token, shown this once, goes to standard output alone"))
     _renew(_verb(verbs, "renew", "give a key that nobody has used yet, or the Automator Key, a new secret"))
+    _rotate(_verb(verbs, "rotate", "let a new key take a key's place; the old one works on for a while"))
+    _one(_verb(verbs, "pause", "refuse a key until it is resumed"))
+    _one(_verb(verbs, "resume", "let a paused key pass again"))
     _revoke(_verb(verbs, "revoke", "end keys at once and for good"))
     _check(_verb(verbs, "check", "say whether the key on standard input is good"))
 
@@ -113,6 +117,18 @@ def _renew(verb: argparse.ArgumentParser) -> None:
         "key_id", nargs="?", type=_public, metavar="KEY_ID", help="a key that nobody has confirmed or used",
     )  # fmt: skip
     which.add_argument("--automator", action="store_true", help="the project's Automator Key")
+
+
+def _rotate(verb: argparse.ArgumentParser) -> None:
+    _one(verb)
+    verb.add_argument(
+        "--grace", choices=GRACES, default=DEFAULT_GRACE,
+        help="how long the old key works on, never longer than its own end; default: %(default)s",
+    )  # fmt: skip
+
+
+def _one(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("key_id", type=_public, metavar="KEY_ID")
 
 
 def _revoke(verb: argparse.ArgumentParser) -> None:

@@ -14,7 +14,7 @@ from django.core.exceptions import SuspiciousOperation
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
-from keys import lifecycle
+from keys import lifecycle, recovery
 from keys.drafts import Draft
 from keys.kinds import NEVER_EXPIRES, KeyType
 from keys.models import Key, KeyActivity
@@ -445,6 +445,106 @@ def already_revoked(page: Page) -> None:
     )
     page.get_by_role("button", name="Revoke key").click()
     expect(page.get_by_text("already revoked this key")).to_be_visible()
+
+
+# Rotate, pause, reveal
+
+
+@scene("rotate")
+def rotate(page: Page) -> None:
+    page.goto(steps.KEYS)
+    page.get_by_role("link", name="Rotate Docs crawler").click()
+    settled(page, "Rotate Docs crawler")
+
+
+@scene("rotate a privileged key, refused", complaints=(422,))
+def rotate_privileged(page: Page) -> None:
+    page.goto(steps.KEYS)
+    page.get_by_role("link", name="Rotate Zendesk sync").click()
+    settled(page, "Rotate Zendesk sync")
+    page.get_by_role("button", name="Rotate key").click()
+    expect(page.get_by_text("There is a problem")).to_be_visible()
+
+
+@scene("rotate, page", javascript=False)
+def rotate_page(page: Page) -> None:
+    at_key(page, "Docs crawler", "rotate/")
+
+
+@scene("keys, one of them rotating")
+def rotating(page: Page) -> None:
+    rotate(page)
+    page.get_by_role("button", name="Rotate key").click()
+    settled(page, "Copy your key now")
+    steps.store(page)
+    expect(page.get_by_text("works until")).to_be_visible()
+
+
+@scene("a key that is being replaced")
+def key_rotating(page: Page) -> None:
+    old = key_id("Docs crawler")
+    rotating(page)
+    page.goto(f"{steps.KEYS}{old}/")
+    expect(page.get_by_text("Replaced by")).to_be_visible()
+
+
+@scene("already rotated", complaints=(409,))
+def already_rotated(page: Page) -> None:
+    old = key_id("Docs crawler")
+    rotating(page)
+    page.goto(f"{steps.KEYS}{old}/rotate/")
+    expect(page.get_by_text("This key was rotated already.")).to_be_visible()
+
+
+@scene("pause")
+def pause(page: Page) -> None:
+    at_key(page, "Zendesk sync")
+    page.get_by_role("link", name="Pause Zendesk sync").click()
+    settled(page, "Pause Zendesk sync?")
+
+
+@scene("a paused key")
+def paused(page: Page) -> None:
+    pause(page)
+    page.get_by_role("button", name="Pause key").click()
+    expect(page.get_by_text("Zendesk sync is paused.")).to_be_visible()
+
+
+def keep(page: Page) -> None:
+    """Make a key while the project keeps its keys recoverable."""
+    project = Project.objects.get(slug="acme")
+    owner = User.objects.get(email="mara@example.test")
+    recovery.set_recoverable(project, True, actor=acting(owner, project), at=owner.date_joined)
+    IssuedFactory(project=project, name="Mail bridge", actor=acting(owner, project), confirmed=True)
+    page.goto(steps.KEYS)
+
+
+@scene("reveal, refused", complaints=(422,))
+def reveal(page: Page) -> None:
+    keep(page)
+    page.get_by_role("link", name="Reveal Mail bridge").click()
+    settled(page, "Reveal Mail bridge")
+    page.get_by_role("button", name="Show key").click()
+    expect(page.get_by_text("There is a problem")).to_be_visible()
+
+
+@scene("revealed", complaints=(422,))
+def revealed(page: Page) -> None:
+    reveal(page)
+    page.get_by_label("Your password").fill(steps.PASSWORD)
+    page.get_by_role("button", name="Show key").click()
+    expect(page.get_by_role("button", name="Copy key", exact=True)).to_be_visible()
+
+
+@scene("make keys recoverable")
+def recoverable_on(page: Page) -> None:
+    page.goto(f"{steps.KEYS}recoverable/")
+
+
+@scene("stop keeping keys")
+def recoverable_off(page: Page) -> None:
+    keep(page)
+    page.goto(f"{steps.KEYS}recoverable/")
 
 
 # The key's own page

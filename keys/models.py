@@ -218,6 +218,62 @@ class KeyActivity(models.Model):
         return f"use of key {self.key_id}"
 
 
+class HourCount(models.Model):
+    """How many checks of a key came to one outcome in an hour (its beginning, UTC).
+
+    No foreign key in the database: a key that is purged while its last checks are being written must not
+    take the counts of the others with it.
+    """
+
+    key = models.ForeignKey(Key, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
+    hour = models.DateTimeField()
+    outcome = models.CharField(max_length=20)
+    count = models.BigIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["key", "hour", "outcome"], name="hour_counted_once"),
+        ]
+        indexes: ClassVar = [models.Index(fields=["hour"], name="hour_by_age")]
+
+    def __str__(self) -> str:
+        return f"{self.count} {self.outcome}"
+
+
+class DayCount(models.Model):
+    """How many checks of a key came to one outcome on a day (UTC)."""
+
+    key = models.ForeignKey(Key, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
+    day = models.DateField()
+    outcome = models.CharField(max_length=20)
+    count = models.BigIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["key", "day", "outcome"], name="day_counted_once"),
+        ]
+        indexes: ClassVar = [models.Index(fields=["day"], name="day_by_age")]
+
+    def __str__(self) -> str:
+        return f"{self.count} {self.outcome}"
+
+
+class StrayCount(models.Model):
+    """How many tokens were presented on a day that no key is known by: one counter for each outcome."""
+
+    day = models.DateField()
+    outcome = models.CharField(max_length=20)
+    count = models.BigIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["day", "outcome"], name="stray_counted_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.count} {self.outcome}"
+
+
 class IssueNonce(models.Model):
     """A spent nonce: the request that carried it made `key`, and never makes another.
 

@@ -18,6 +18,7 @@ from typing import Any, Final
 from django.db import connection
 
 from keys import tokens
+from keys.activity import NOWHERE, Source, activity
 from keys.kinds import NEVER_EXPIRES, Environment
 from keys.models import Key
 from keys.scopes import Grant
@@ -41,6 +42,7 @@ class Outcome(StrEnum):
 class Facts:
     """What the check read of the key. No hash, no secret."""
 
+    pk: int
     key_id: str
     name: str
     type: str
@@ -84,6 +86,8 @@ def check(
     scopes: Sequence[str] = (),
     environment: str | None = Environment.LIVE,
     channel: str | None = "",
+    source: Source = NOWHERE,
+    counted: bool = True,
 ) -> Verdict:
     """Return the verdict on a presented token. At most one query, none for a malformed token.
 
@@ -91,7 +95,24 @@ def check(
     all be granted. `channel` is the slug of the one that is guarded, "" where none is: a channel key is
     good in its own only. None accepts any channel, as `environment` None accepts both (whoami).
     An unknown id and a wrong secret are answered alike and cost the same.
+    The check is counted, as coming from `source`, unless somebody only asks (`counted`).
     """
+    verdict = _verdict(presented, at, project, scopes, environment, channel)
+    if counted:
+        known = verdict.facts
+        pk = known.pk if known else 0
+        activity.note(pk, verdict.outcome, at, source, used=verdict.outcome is Outcome.VALID)
+    return verdict
+
+
+def _verdict(
+    presented: str,
+    at: datetime,
+    project: str | None,
+    scopes: Sequence[str],
+    environment: str | None,
+    channel: str | None,
+) -> Verdict:
     token = tokens.parse(presented)
     if token is None:
         return Verdict(Outcome.MALFORMED)
@@ -139,7 +160,7 @@ def proves(key: Key, presented: str) -> bool:
 
 _COLUMNS: Final = (
     "secret_hash", "revoked_at", "revoked_by_label", "paused_at",
-    "key_id", "name", "type", "environment", "scopes",
+    "id", "key_id", "name", "type", "environment", "scopes",
     "project_id", "project__slug", "project__name", "created_at", "expires_at", "channel__slug",
 )  # fmt: skip
 

@@ -9,6 +9,7 @@ from django.db import connections
 from django.test import TransactionTestCase
 from hypothesis import settings
 
+from keys.activity import Activity, activity
 from projects import triggers
 
 # The project and its people: owner, admin, operator, viewer; and an outsider.
@@ -49,6 +50,13 @@ def static_files() -> None:
 @pytest.fixture(autouse=True)
 def _no_throttle_from_before() -> None:
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _counted_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread writes counts into a test's database: a test that wants them says `activity.flush()`."""
+    monkeypatch.setattr(Activity, "_start", lambda self: None)
+    activity._buffer = type(activity._buffer)()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -18,6 +18,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from config.redaction import holds_token
 from keys import answers, problems
+from keys.activity import Source, client_name
 from keys.answers import Problem
 from keys.api.operations import Operation, View
 from keys.lifecycle import (
@@ -134,12 +135,20 @@ def authenticate(request: HttpRequest, scope: str, at: datetime) -> Call:
     presented = presented_token(request)
     if presented is None:
         raise Refused(answers.NO_CREDENTIALS)
-    verdict = check(presented, at=at, environment=None, channel=None, scopes=(scope,))
+    source = source_of(request)
+    verdict = check(presented, at=at, environment=None, channel=None, scopes=(scope,), source=source)
     if not verdict.is_valid or verdict.facts is None:
         raise Refused(answers.problem_of(verdict))
     key = Key.objects.select_related("project").get(key_id=verdict.facts.key_id)
     actor = KeyActor.acting(key, getattr(request, "client_address", None))
     return Call(request, actor, key, key.project, at)
+
+
+def source_of(request: HttpRequest) -> Source:
+    """Return where a call comes from, for the counters and for keys that are bound to networks."""
+    return Source(
+        getattr(request, "client_address", None), client_name(request.headers.get("User-Agent", ""))
+    )
 
 
 def presented_token(request: HttpRequest) -> str | None:

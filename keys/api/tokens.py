@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from keys import answers, lifecycle, problems
 from keys.api.operations import About, Operation
-from keys.api.requests import Call, keyed, presented_token, public
+from keys.api.requests import Call, keyed, presented_token, public, source_of
 from keys.api.schemas import PresentedToken, form
 from keys.bodies import Active, Empty, Identity, Inactive
 from keys.descriptions import identity
@@ -25,7 +25,8 @@ def whoami(request: HttpRequest) -> HttpResponse:
     presented = presented_token(request)
     if presented is None:
         return answers.NO_CREDENTIALS.response()
-    verdict = check(presented, at=timezone.now(), environment=None, channel=None)
+    source = source_of(request)
+    verdict = check(presented, at=timezone.now(), environment=None, channel=None, source=source)
     if not verdict.is_valid or verdict.facts is None:
         return answers.problem_of(verdict).response()
     return answers.json_response(identity(verdict.facts))
@@ -38,6 +39,7 @@ def introspect(call: Call) -> HttpResponse:
     (section 2.2); a test key learns nothing of live ones. `token_type_hint` binds nothing (2.1).
     """
     token = form(call.request, PresentedToken).token
+    # Where the client of the one who asks is isn't known.
     verdict = check(token, at=call.at, project=call.project.slug, environment=None, channel=None)
     facts = verdict.facts
     blind = facts is not None and call.key.environment == "test" != facts.environment
@@ -53,7 +55,7 @@ def revoke(request: HttpRequest) -> HttpResponse:
     thinks it dead.
     """
     token, at = form(request, PresentedToken).token, timezone.now()
-    verdict = check(token, at=at, environment=None, channel=None)
+    verdict = check(token, at=at, environment=None, channel=None, counted=False)
     if verdict.facts is None:
         return answers.json_response(Empty())
     key = Key.objects.select_related("project").get(key_id=verdict.facts.key_id)

@@ -54,7 +54,7 @@ def test_a_good_token_comes_with_the_facts_of_its_key(issued: Issued, at: dateti
     assert verdict == Verdict(
         Outcome.VALID,
         Facts(
-            key.key_id, "Docs crawler", "restricted", "live", "chat:send sources:read",
+            key.pk, key.key_id, "Docs crawler", "restricted", "live", "chat:send sources:read",
             key.project_id, "acme", "Acme", key.created_at, NEVER_EXPIRES, None,
         ),
     )  # fmt: skip

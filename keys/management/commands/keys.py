@@ -211,7 +211,9 @@ class Command(BaseCommand):
             _project(asked.project)
         token, at = streams.presented(), timezone.now()
         environment = None if asked.environment == arguments.ANY else asked.environment
-        verdict = check(token, at=at, project=asked.project, scopes=asked.scope, environment=environment)
+        verdict = check(
+            token, at=at, project=asked.project, scopes=asked.scope, environment=environment, counted=False
+        )
         self._print(*_verdict_lines(verdict, as_json=asked.json))
         if not verdict.is_valid:
             detail = problem_of(verdict).detail if token else "There is no token on standard input."

@@ -1,0 +1,223 @@
+"""The counters of checks: buffered in memory, written in a batch, by several processes at once."""
+
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
+
+from keys import activity as module
+from keys.activity import Activity, Source, activity, client_name
+from keys.kinds import NEVER_USED
+from keys.lifecycle import Issued
+from keys.models import DayCount, HourCount, KeyActivity, StrayCount
+from keys.verification import check
+from projects.models import Project
+from tests.db.racing import race
+from tests.factories import IssuedFactory
+
+pytestmark = pytest.mark.django_db
+
+HERE = Source("192.0.2.41", "curl")
+
+
+@pytest.fixture
+def issued(project: Project, at: datetime) -> Issued:
+    return IssuedFactory(project=project, at=at)
+
+
+def hours(issued: Issued) -> dict[tuple[datetime, str], int]:
+    rows = HourCount.objects.filter(key=issued.key)
+    return {(row.hour, row.outcome): row.count for row in rows}
+
+
+def use(issued: Issued) -> KeyActivity:
+    return KeyActivity.objects.get(key=issued.key)
+
+
+def test_a_check_writes_nothing_until_it_is_flushed(issued: Issued, at: datetime) -> None:
+    check(issued.token, at=at)
+    with CaptureQueriesContext(connection) as queries:
+        for _ in range(5):
+            check(issued.token, at=at)
+    assert len(queries) == 5
+    assert not HourCount.objects.exists()
+    assert use(issued).last_used_at == NEVER_USED
+
+
+def test_every_check_is_counted_by_key_time_and_verdict(issued: Issued, at: datetime) -> None:
+    at = at.replace(minute=59)
+    later = at + timedelta(minutes=2)
+    for _ in range(3):
+        check(issued.token, at=at, source=HERE)
+    check(issued.token, at=later, source=HERE, scopes=["sources:write"])
+    check(issued.token, at=later, source=HERE)
+    activity.flush()
+    hour = at.replace(minute=0, second=0, microsecond=0)
+    assert hours(issued) == {
+        (hour, "valid"): 3,
+        (hour + timedelta(hours=1), "scope-missing"): 1,
+        (hour + timedelta(hours=1), "valid"): 1,
+    }
+    days = DayCount.objects.filter(key=issued.key).values_list("outcome", "count")
+    assert sum(count for outcome, count in days if outcome == "valid") == 4
+
+
+def test_counts_add_up_over_flushes(issued: Issued, at: datetime) -> None:
+    for _ in range(3):
+        check(issued.token, at=at)
+        activity.flush()
+    assert sum(hours(issued).values()) == 3
+    assert DayCount.objects.get(key=issued.key).count == 3
+
+
+def test_the_last_use_is_the_latest_whatever_the_order(issued: Issued, at: datetime) -> None:
+    check(issued.token, at=at, source=HERE)
+    check(issued.token, at=at - timedelta(minutes=1), source=Source("192.0.2.7", "Zapier"))
+    activity.flush()
+    # Of another process, which is a second behind.
+    check(issued.token, at=at - timedelta(seconds=1), source=Source("192.0.2.8", "wget"))
+    activity.flush()
+    seen = use(issued)
+    assert (seen.last_used_at, seen.last_used_address, seen.last_used_client) == (at, "192.0.2.41", "curl")
+
+
+def test_a_refusal_is_no_use(issued: Issued, at: datetime) -> None:
+    check(issued.token, at=at, environment="test", source=HERE)
+    activity.flush()
+    assert use(issued).last_used_at == NEVER_USED
+    assert hours(issued)
+
+
+def test_tokens_that_no_key_is_known_by_are_one_counter_each_day(project: Project, at: datetime) -> None:
+    for number in range(20):
+        token = IssuedFactory(project=project).token
+        check(f"{token[:-1]}{number % 10}", at=at)
+    check("nonsense", at=at)
+    activity.flush()
+    assert not HourCount.objects.exists()
+    assert StrayCount.objects.filter(outcome="malformed").count() == 1
+    assert StrayCount.objects.get(outcome="malformed").count >= 18
+
+
+def test_what_only_asks_is_not_counted(issued: Issued, at: datetime) -> None:
+    check(issued.token, at=at, counted=False)
+    activity.flush()
+    assert not HourCount.objects.exists()
+
+
+def test_a_use_makes_an_unconfirmed_key_a_used_one(issued: Issued, at: datetime) -> None:
+    assert issued.key.is_unconfirmed()
+    check(issued.token, at=at)
+    activity.flush()
+    issued.key.refresh_from_db()
+    assert not type(issued.key).objects.of(issued.key.project).get(pk=issued.key.pk).is_unconfirmed()
+
+
+def test_while_the_database_is_away_nothing_is_lost_and_one_line_is_logged(
+    issued: Issued, at: datetime, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def away(_taken: Any) -> None:
+        raise OperationalError("gone")
+
+    check(issued.token, at=at, source=HERE)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_write", away)
+        patch.setattr(connection, "close", lambda: None)
+        for _ in range(3):
+            activity.flush()
+    check(issued.token, at=at + timedelta(seconds=1), source=HERE)
+    activity.flush()
+    assert sum(hours(issued).values()) == 2
+    assert use(issued).last_used_at == at + timedelta(seconds=1)
+    assert [record.getMessage() for record in caplog.records if record.name == "keyrack.activity"] == [
+        "The counts of checks can't be written now: OperationalError"
+    ]
+
+
+def test_a_flood_of_different_keys_wakes_the_writer_and_never_fills_the_memory(at: datetime) -> None:
+    counters = Activity(spill=10)
+    for key in range(1, 100):
+        counters.note(key, "valid", at, HERE, used=True)
+    assert counters._wake.is_set()
+    assert len(counters._buffer.counts) == 20
+    # What is there already goes on being counted.
+    counters.note(1, "valid", at, HERE, used=True)
+    assert sum(counters._buffer.counts.values()) == 21
+
+
+@pytest.mark.django_db(transaction=True)
+def test_processes_that_write_the_same_counters_at_once_add_up(issued: Issued, at: datetime) -> None:
+    others = [IssuedFactory(project=issued.key.project) for _ in range(5)]
+    everybody = [issued, *others]
+
+    def process(reverse: bool) -> None:
+        counters = Activity()
+        for _ in range(20):
+            for each in reversed(everybody) if reverse else everybody:
+                counters.note(each.key.pk, "valid", at, HERE, used=True)
+            counters.flush()
+
+    results = race(*[partial(process, number % 2 == 0) for number in range(4)])
+    assert results == [None] * 4
+    for each in everybody:
+        assert sum(hours(each).values()) == 80
+
+
+@pytest.fixture
+def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[Activity]:
+    """Counters whose thread writes, every twentieth of a second."""
+    monkeypatch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "EVERY_SECONDS", 0.05)
+        counters = Activity()
+        yield counters
+        counters.end()
+        if counters._writer:
+            counters._writer.join(10)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_thread_writes_by_itself_and_the_rest_is_written_at_the_end(
+    running: Activity, issued: Issued, at: datetime
+) -> None:
+    running.note(issued.key.pk, "valid", at, HERE, used=True)
+    deadline = time.monotonic() + 10
+    while not hours(issued) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert sum(hours(issued).values()) == 1
+    assert [thread.name for thread in threading.enumerate()].count("keyrack-activity") == 1
+    running.note(issued.key.pk, "valid", at, HERE, used=True)
+    running.end()
+    assert sum(hours(issued).values()) == 2
+
+
+@pytest.mark.parametrize(
+    ("agent", "name"),
+    [
+        ("curl/8.5.0", "curl"),
+        ("python-requests/2.34", "python-requests"),
+        ("Mozilla/5.0 (X11; Linux) Gecko", "Mozilla"),
+        ("Zapier", "Zapier"),
+        ("MS Teams/1.0", "MS Teams"),
+        ("", ""),
+        ("\x00\x01", ""),
+        ("é" * 5, ""),
+        ("x" * 5000, "x" * 60),
+        ("kr_live_" + "a1B2" * 14, ""),
+    ],
+)
+def test_a_client_is_known_by_its_product_alone(agent: str, name: str) -> None:
+    assert client_name(agent) == name
+
+
+def test_an_hour_is_that_of_the_world(issued: Issued) -> None:
+    moment = datetime(2026, 3, 29, 2, 30, tzinfo=UTC)
+    activity.note(issued.key.pk, "valid", moment, HERE, used=False)
+    activity.flush()
+    assert list(hours(issued)) == [(moment.replace(minute=0), "valid")]

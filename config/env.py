@@ -61,6 +61,17 @@ def flag(text: str) -> bool:
     return value
 
 
+def one_of(*words: str) -> Callable[[str], str]:
+    """Return a parser of one of these words, in any case. It raises ValueError."""
+
+    def parse(text: str) -> str:
+        if text.lower() not in words:
+            raise ValueError(f"“{text}” is not one of {', '.join(words)}")
+        return text.lower()
+
+    return parse
+
+
 def port(text: str) -> int:
     """Parse a TCP port. Raises ValueError."""
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):

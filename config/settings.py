@@ -151,14 +151,16 @@ else:
 # Kept open: a new connection for each request costs 6 to 20 times its query.
 DATABASES = {"default": _DATABASE | {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}}
 
-_REDIS_URL: Final = env.read("REDIS_URL", parse.redis, "")
+KEYRACK_REDIS_URL: Final = env.read("REDIS_URL", parse.redis, "")
+# Whether a key with a rate limit passes while Redis is away: `closed` (it gets 503) or `open`.
+KEYRACK_THROTTLE_FAILS: Final = env.read("KEYRACK_THROTTLE_FAILS", parse.one_of("closed", "open"), "closed")
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
-        "LOCATION": _REDIS_URL,
+        "LOCATION": KEYRACK_REDIS_URL,
         "KEY_PREFIX": "keyrack",
     }
-    if _REDIS_URL
+    if KEYRACK_REDIS_URL
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 }
 

@@ -13,6 +13,7 @@ from django.http import HttpResponse
 
 from keys import problems
 from keys.problems import ProblemType
+from keys.throttles import Window
 from keys.verification import Outcome, Verdict
 
 REALM: Final = 'Bearer realm="keyrack"'
@@ -27,7 +28,9 @@ _OF_OUTCOME: Final = {
     Outcome.EXPIRED: problems.EXPIRED,
     Outcome.PAUSED: problems.PAUSED,
     Outcome.WRONG_ENVIRONMENT: problems.WRONG_ENVIRONMENT,
+    Outcome.NETWORK_NOT_ALLOWED: problems.NETWORK_NOT_ALLOWED,
     Outcome.WRONG_CHANNEL: problems.WRONG_CHANNEL,
+    Outcome.RATE_LIMITED: problems.RATE_LIMITED,
     Outcome.SCOPE_MISSING: problems.SCOPE_MISSING,
 }
 
@@ -142,10 +145,23 @@ def problem_of(verdict: Verdict) -> Problem:
     if kind is problems.SCOPE_MISSING:
         challenge = f'{REALM}, error="insufficient_scope", scope="{verdict.missing}"'
         return problem(kind, headers={"WWW-Authenticate": challenge}, members={"scope": verdict.missing})
+    if kind is problems.RATE_LIMITED:
+        return problem(kind, headers=_rate_headers(verdict.window))
     if kind.status == 403:
         return problem(kind)
     challenge = f'{REALM}, error="invalid_token", error_description="{kind.says}"'
     return problem(kind, headers={"WWW-Authenticate": challenge})
+
+
+def _rate_headers(window: Window | None) -> Mapping[str, str]:
+    """Return what tells a client how often it may come (draft-ietf-httpapi-ratelimit-headers)."""
+    if window is None:
+        return {"Retry-After": "1"}
+    return {
+        "Retry-After": str(window.resets_in),
+        "RateLimit-Policy": f'"default";q={window.rate.count};w={window.rate.seconds}',
+        "RateLimit": f'"default";r={window.remaining};t={window.resets_in}',
+    }
 
 
 def json_response(

@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 from django.core.exceptions import ValidationError
 
 from config.redaction import holds_token
+from keys import networks, rates
 from keys.kinds import (
     AGENT_LIFETIME,
     AGENT_SCOPES,
@@ -39,10 +40,17 @@ class Draft:
     note: str = ""
     channel: str = ""
     holder: str = ""
+    networks: Sequence[str] = ()
+    rate: str = ""
 
     @property
     def grant(self) -> Grant:
         return Grant.of(self.type, " ".join(self.scopes))
+
+    @property
+    def stored_networks(self) -> str:
+        """The networks as they would be stored. Raises ValidationError (networks)."""
+        return _networks(self.networks)
 
     @property
     def ends_at(self) -> datetime:
@@ -58,6 +66,8 @@ class Edit:
     note: str | None = None
     scopes: Sequence[str] | None = None
     expires_at: datetime | None = None
+    networks: Sequence[str] | None = None
+    rate: str | None = None
 
 
 def settled(project: Project, draft: Draft, at: datetime) -> Draft:
@@ -92,6 +102,8 @@ def drafted(project: Project, draft: Draft, at: datetime) -> Key:
         scopes=errors.gather(lambda: _picked(project, draft.type, draft.scopes)) or "",
         created_at=at,
         expires_at=draft.ends_at,
+        networks=errors.gather(lambda: _networks(draft.networks)) or "",
+        rate=errors.gather(lambda: _rate(draft.rate)) or "",
     )
     errors.gather(lambda: _refuse_end(draft.ends_at, at))
     errors.gather(lambda: _put_into_channel(key, draft))
@@ -204,11 +216,30 @@ def edited(key: Key, changes: Edit, at: datetime) -> None:
     if changes.scopes is not None:
         picked = changes.scopes
         key.scopes = errors.gather(lambda: _picked(key.project, key.type, picked)) or ""
+    if changes.networks is not None:
+        wanted = changes.networks
+        key.networks = errors.gather(lambda: _networks(wanted)) or ""
+    if changes.rate is not None:
+        key.rate = errors.gather(lambda: _rate(changes.rate or "")) or ""
     if changes.expires_at is not None and changes.expires_at != key.expires_at:
         end = changes.expires_at
         errors.gather(lambda: _refuse_expiry(key, end, at))
         key.expires_at = end
     errors.raise_any()
+
+
+def _networks(texts: Sequence[str]) -> str:
+    try:
+        return networks.clean(["…" if holds_token(text) else text for text in texts])
+    except networks.NotANetwork as error:
+        raise ValidationError({"networks": str(error)}) from None
+
+
+def _rate(text: str) -> str:
+    try:
+        return str(rates.parse(text) or "")
+    except ValueError as error:
+        raise ValidationError({"rate": str(error)}) from None
 
 
 def _refuse_end(expires_at: datetime, at: datetime) -> None:

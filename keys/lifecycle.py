@@ -183,7 +183,7 @@ def edit(project: Project, key_id: str, changes: Edit, *, actor: Actor, at: date
         after = writing.editable(key)
         changed = {name: [before[name], after[name]] for name in after if before[name] != after[name]}
         if changed:
-            writing.save(key, "name", "name_folded", "note", "scopes", "expires_at")
+            writing.save(key, "name", "name_folded", "note", "scopes", "expires_at", "networks", "rate")
             writing.record(log, "key.edited", key, **changed)
     return key
 
@@ -376,6 +376,8 @@ def _same_again(key: Key, at: datetime) -> Draft:
         note=key.note,
         channel=key.channel.slug if key.channel else "",
         holder=key.holder,
+        networks=key.networks.split(),
+        rate=key.rate,
     )
 
 

@@ -46,6 +46,9 @@ class Key(models.Model):
     channel = models.ForeignKey(Channel, on_delete=models.PROTECT, null=True, related_name="keys")
     holder = models.CharField(max_length=NAME_LENGTH, blank=True)
     holder_folded = CodepointField(max_length=3 * NAME_LENGTH, blank=True, editable=False)
+    # As `keys.networks` and `keys.rates` write them; nothing is no limit.
+    networks = models.TextField(blank=True)
+    rate = models.CharField(max_length=20, blank=True)
 
     secret_hash = models.CharField(max_length=255)
     last4 = models.CharField(max_length=4)

@@ -13,6 +13,7 @@ from django.core.exceptions import PermissionDenied
 from keys.drafts import Draft
 from keys.kinds import KeyType
 from keys.models import Key
+from keys.networks import lie_within
 from keys.scopes import Grant, above_operators
 from projects.audit import Actor
 from projects.models import Role
@@ -28,12 +29,14 @@ class Reach:
     environment: str
     expires_at: datetime
     channel: str = ""
+    networks: str = ""
 
     @classmethod
     def of(cls, key: Key | Draft) -> "Reach":
         if isinstance(key, Draft):
-            return cls(key.grant, key.environment, key.ends_at, key.channel)
-        return cls(key.grant, key.environment, key.expires_at, key.channel.slug if key.channel else "")
+            return cls(key.grant, key.environment, key.ends_at, key.channel, key.stored_networks)
+        channel = key.channel.slug if key.channel else ""
+        return cls(key.grant, key.environment, key.expires_at, channel, key.networks)
 
     def lies_within(self, other: "Reach") -> bool:
         """Say whether a key of this reach could do nothing that one of the `other` can't."""
@@ -42,6 +45,7 @@ class Reach:
             and self.environment == other.environment
             and self.expires_at <= other.expires_at
             and other.channel in ("", self.channel)
+            and lie_within(self.networks, other.networks)
         )
 
 
@@ -139,7 +143,8 @@ def _require(actor: Actor, role: Role) -> None:
 def _require_within(actor: Actor, reach: Reach) -> None:
     if isinstance(actor, KeyActor) and actor.reach and not reach.lies_within(actor.reach):
         raise PermissionDenied(
-            "A key acts only on keys whose scopes, environment, channel and expiry lie within its own."
+            "A key acts only on keys whose scopes, environment, channel, networks and expiry lie within"
+            " its own."
         )
 
 

@@ -65,6 +65,17 @@ WRONG_ENVIRONMENT: Final = ProblemType(
     "A test key opens nothing live, nor a live key anything that is for tests. Use a key of the other"
     " environment.",
 )  # fmt: skip
+NETWORK_NOT_ALLOWED: Final = ProblemType(
+    "network-not-allowed", 403, "Network not allowed",
+    "The key may not be used from this address.",
+    "The key is bound to networks, and your address is in none of them or can't be known. An operator sees"
+    " in the console which they are.",
+)  # fmt: skip
+RATE_LIMITED: Final = ProblemType(
+    "rate-limited", 429, "Too many requests",
+    "The key was used too often.",
+    "Wait as many seconds as `Retry-After` says. `RateLimit-Policy` tells how often the key may be used.",
+)  # fmt: skip
 WRONG_CHANNEL: Final = ProblemType(
     "wrong-channel", 403, "Wrong channel",
     "The key belongs to another channel.",
@@ -78,9 +89,9 @@ SCOPE_MISSING: Final = ProblemType(
 )  # fmt: skip
 BEYOND_BOUNDS: Final = ProblemType(
     "beyond-bounds", 403, "Not within this key's bounds",
-    "A key acts only on keys whose scopes, environment, channel and expiry lie within its own.",
-    "No key gives or touches more than it has: ask for scopes, an environment, a channel and an expiry within"
-    " those of the key that you call with. On itself a key may only revoke.",
+    "A key acts only on keys whose scopes, environment, channel, networks and expiry lie within its own.",
+    "No key gives or touches more than it has: ask for scopes, an environment, a channel, networks and an"
+    " expiry within those of the key that you call with. On itself a key may only revoke.",
 )  # fmt: skip
 TWO_CREDENTIALS: Final = ProblemType(
     "two-credentials", 400, "Two different keys",
@@ -187,7 +198,7 @@ UNAVAILABLE: Final = ProblemType(
 
 ALL: Final = (
     NO_CREDENTIALS, MALFORMED, UNKNOWN, REVOKED, EXPIRED, PAUSED, WRONG_ENVIRONMENT,
-    WRONG_CHANNEL, SCOPE_MISSING, BEYOND_BOUNDS,
+    NETWORK_NOT_ALLOWED, WRONG_CHANNEL, SCOPE_MISSING, BEYOND_BOUNDS, RATE_LIMITED,
     TWO_CREDENTIALS, TOKEN_IN_QUERY, INVALID_PARAMETER, BAD_BODY, INVALID_REQUEST, UNSUPPORTED_TOKEN_TYPE,
     NOT_FOUND, METHOD_NOT_ALLOWED,
     ALREADY_ISSUED, ALREADY_REVOKED, ALREADY_ROTATED, PROTECTED, STALE, NOT_RENEWABLE,

@@ -17,11 +17,12 @@ from typing import Any, Final
 
 from django.db import connection
 
-from keys import tokens
+from keys import networks, rates, throttles, tokens
 from keys.activity import NOWHERE, Source, activity
 from keys.kinds import NEVER_EXPIRES, Environment
 from keys.models import Key
 from keys.scopes import Grant
+from keys.throttles import Window
 
 
 class Outcome(StrEnum):
@@ -33,8 +34,10 @@ class Outcome(StrEnum):
     EXPIRED = "expired"
     PAUSED = "paused"
     WRONG_ENVIRONMENT = "wrong-environment"
+    NETWORK_NOT_ALLOWED = "network-not-allowed"
     WRONG_CHANNEL = "wrong-channel"
     SCOPE_MISSING = "scope-missing"
+    RATE_LIMITED = "rate-limited"
     VALID = "valid"
 
 
@@ -54,6 +57,8 @@ class Facts:
     created_at: datetime
     expires_at: datetime
     channel: str | None
+    networks: str
+    rate: str
 
     @property
     def grant(self) -> Grant:
@@ -72,6 +77,7 @@ class Verdict:
     outcome: Outcome
     facts: Facts | None = None
     missing: str = ""
+    window: Window | None = None
 
     @property
     def is_valid(self) -> bool:
@@ -88,6 +94,7 @@ def check(
     channel: str | None = "",
     source: Source = NOWHERE,
     counted: bool = True,
+    throttled: bool = True,
 ) -> Verdict:
     """Return the verdict on a presented token. At most one query, none for a malformed token.
 
@@ -95,9 +102,13 @@ def check(
     all be granted. `channel` is the slug of the one that is guarded, "" where none is: a channel key is
     good in its own only. None accepts any channel, as `environment` None accepts both (whoami).
     An unknown id and a wrong secret are answered alike and cost the same.
-    The check is counted, as coming from `source`, unless somebody only asks (`counted`).
+    A key that is bound to networks must come from one of them (`source`). The check is counted, and uses
+    up the key's rate, unless somebody only asks (`counted`, `throttled`).
+    Raises ThrottleUnavailable where a rate can't be counted now.
     """
-    verdict = _verdict(presented, at, project, scopes, environment, channel)
+    verdict = _verdict(presented, at, project, scopes, environment, channel, source.address)
+    if throttled and verdict.is_valid and verdict.facts and verdict.facts.rate:
+        verdict = _within_rate(verdict, verdict.facts)
     if counted:
         known = verdict.facts
         pk = known.pk if known else 0
@@ -112,6 +123,7 @@ def _verdict(
     scopes: Sequence[str],
     environment: str | None,
     channel: str | None,
+    address: str | None,
 ) -> Verdict:
     token = tokens.parse(presented)
     if token is None:
@@ -132,13 +144,21 @@ def _verdict(
         return Verdict(Outcome.EXPIRED, facts)
     if paused_at is not None:
         return Verdict(Outcome.PAUSED, facts)
-    return _admitted(facts, scopes, environment, channel)
+    return _admitted(facts, scopes, environment, channel, address)
 
 
-def _admitted(facts: Facts, scopes: Sequence[str], environment: str | None, channel: str | None) -> Verdict:
+def _admitted(
+    facts: Facts,
+    scopes: Sequence[str],
+    environment: str | None,
+    channel: str | None,
+    address: str | None,
+) -> Verdict:
     """Return the verdict on a living key, by where it is used and for what."""
     if environment not in (None, facts.environment):
         return Verdict(Outcome.WRONG_ENVIRONMENT, facts)
+    if not networks.holds(facts.networks, address):
+        return Verdict(Outcome.NETWORK_NOT_ALLOWED, facts)
     if facts.channel is not None and channel not in (None, facts.channel):
         return Verdict(Outcome.WRONG_CHANNEL, facts)
     grant = facts.grant
@@ -146,6 +166,14 @@ def _admitted(facts: Facts, scopes: Sequence[str], environment: str | None, chan
         if not grant.allows(scope):
             return Verdict(Outcome.SCOPE_MISSING, facts, missing=scope)
     return Verdict(Outcome.VALID, facts)
+
+
+def _within_rate(verdict: Verdict, facts: Facts) -> Verdict:
+    """Use up the rate of a key that would pass. Raises ThrottleUnavailable."""
+    rate = rates.parse(facts.rate)
+    window = throttles.take(facts.key_id, rate) if rate else None
+    outcome = Outcome.RATE_LIMITED if window and window.exceeded else verdict.outcome
+    return Verdict(outcome, facts, window=window)
 
 
 def proves(key: Key, presented: str) -> bool:
@@ -162,6 +190,7 @@ _COLUMNS: Final = (
     "secret_hash", "revoked_at", "revoked_by_label", "paused_at",
     "id", "key_id", "name", "type", "environment", "scopes",
     "project_id", "project__slug", "project__name", "created_at", "expires_at", "channel__slug",
+    "networks", "rate",
 )  # fmt: skip
 
 

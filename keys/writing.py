@@ -78,7 +78,9 @@ def record(log: audit.Log, verb: str, key: Key, **changes: object) -> None:
 def editable(key: Key) -> dict[str, object]:
     """Return what *edit* may change, as events say it."""
     whole = described(key)
-    return {"name": key.name, "note": key.note} | {name: whole[name] for name in ("scopes", "expires_at")}
+    limits = {"networks": key.networks.split(), "rate": key.rate}
+    same = {name: whole[name] for name in ("scopes", "expires_at")}
+    return {"name": key.name, "note": key.note} | same | limits
 
 
 def described(key: Key) -> dict[str, object]:
@@ -89,4 +91,6 @@ def described(key: Key) -> dict[str, object]:
         **({"channel": key.channel.slug, "holder": key.holder} if key.channel else {}),
         "scopes": key.scopes.split(),
         "expires_at": None if key.never_expires else key.expires_at.isoformat(),
+        **({"networks": key.networks.split()} if key.networks else {}),
+        **({"rate": key.rate} if key.rate else {}),
     }

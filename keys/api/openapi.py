@@ -37,8 +37,8 @@ Scripts issue, list, edit and end keys here, with a key of their own. Services a
 were presented may do.
 
 - Present a key as `Authorization: Bearer …` or `X-API-Key: …`, never in a URL. A session opens nothing here.
-- A key acts only on keys of its own project whose scopes, environment, channel and expiry lie within its
-  own; on itself it may only revoke.
+- A key acts only on keys of its own project whose scopes, environment, channel, networks and expiry lie
+  within its own; on itself it may only revoke.
 - What goes wrong is a problem document (RFC 9457). Decide by its `type`, which never changes.
 - What has GET answers HEAD as well. Another method gets 405, with `Allow`.
 - No cache keeps an answer, and each has an `X-Request-Id`, which the server's log has too.

@@ -317,7 +317,7 @@ def problem_from(response: HttpResponse, status: int, code: str) -> dict[str, An
 
 def test_every_outcome_but_valid_is_a_refusal() -> None:
     refusals = [outcome for outcome in Outcome if outcome is not Outcome.VALID]
-    assert len({problem_of(Verdict(outcome)).response().content for outcome in refusals}) == 8
+    assert len({problem_of(Verdict(outcome)).response().content for outcome in refusals}) == 10
 
 
 # Methods, and a database that is away.

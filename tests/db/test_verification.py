@@ -55,7 +55,7 @@ def test_a_good_token_comes_with_the_facts_of_its_key(issued: Issued, at: dateti
         Outcome.VALID,
         Facts(
             key.pk, key.key_id, "Docs crawler", "restricted", "live", "chat:send sources:read",
-            key.project_id, "acme", "Acme", key.created_at, NEVER_EXPIRES, None,
+            key.project_id, "acme", "Acme", key.created_at, NEVER_EXPIRES, None, "", "",
         ),
     )  # fmt: skip
     assert verdict.is_valid
@@ -118,7 +118,8 @@ def test_of_all_that_is_wrong_the_first_in_order_is_answered(project: Project, a
 def test_the_outcomes_are_declared_in_the_order_in_which_they_are_found() -> None:
     assert list(Outcome) == [
         Outcome.MALFORMED, Outcome.UNKNOWN, Outcome.REVOKED, Outcome.EXPIRED, Outcome.PAUSED,
-        Outcome.WRONG_ENVIRONMENT, Outcome.WRONG_CHANNEL, Outcome.SCOPE_MISSING, Outcome.VALID,
+        Outcome.WRONG_ENVIRONMENT, Outcome.NETWORK_NOT_ALLOWED, Outcome.WRONG_CHANNEL, Outcome.SCOPE_MISSING,
+        Outcome.RATE_LIMITED, Outcome.VALID,
     ]  # fmt: skip
 
 

@@ -33,6 +33,8 @@ VERDICTS: Final[dict[Outcome, int]] = {
     Outcome.WRONG_ENVIRONMENT: 15,
     Outcome.SCOPE_MISSING: 16,
     Outcome.WRONG_CHANNEL: 17,
+    Outcome.NETWORK_NOT_ALLOWED: 18,
+    Outcome.RATE_LIMITED: 19,
 }
 
 MEANINGS: Final[dict[int, str]] = {

@@ -12,6 +12,8 @@ from config.redaction import redact, redact_tokens
 # The id of the request that this thread is answering; empty outside of one.
 request_id: Final[ContextVar[str]] = ContextVar("request_id", default="")
 
+access_log = logging.getLogger("keyrack.access")
+
 _STANDARD: Final = (*logging.makeLogRecord({}).__dict__, "message", "asctime", "color_message")
 
 # A password link is as good as a password until it is used, and it stands in the path.
@@ -21,6 +23,16 @@ _PASSWORD_LINK: Final = re.compile(r"(/password/reset/key/[0-9A-Za-z]+-)(?!set-p
 def clean(text: str) -> str:
     """Return `text` without tokens and without the secret part of password links."""
     return _PASSWORD_LINK.sub(r"\1[redacted]", redact(text))
+
+
+def access_line(method: str | None, path: str, status: int, seconds: float, address: str | None) -> None:
+    """Write the line of a request: its path without the query string, where people paste things."""
+    access_log.info(
+        "%s %s",
+        method,
+        clean(path),
+        extra={"status": status, "ms": round(seconds * 1000, 1), "address": address},
+    )
 
 
 class JsonLines(JsonFormatter):

@@ -1,6 +1,5 @@
 """What happens to every request before Django's own middleware, and to whoever must change a password."""
 
-import logging
 import secrets
 import time
 from collections.abc import Callable
@@ -13,11 +12,9 @@ from django.utils.http import urlencode
 from django_htmx.http import HttpResponseClientRedirect
 
 from config.addresses import client_address, comes_from_proxy
-from config.logs import clean, request_id
+from config.logs import access_line, request_id
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
-
-access_log = logging.getLogger("keyrack.access")
 
 # Where somebody may go who must first change the password. The JSON API knows keys, not people.
 _OPEN_VIEWS: Final = frozenset({"account_change_password", "account_logout"})
@@ -47,7 +44,8 @@ class RequestMiddleware:
         try:
             response = self.get_response(request)
             response["X-Request-Id"] = known.id
-            _log(known, response, time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            access_line(known.method, known.path, response.status_code, seconds, known.client_address)
             return response
         finally:
             request_id.reset(mark)
@@ -62,19 +60,6 @@ def _identify(request: HttpRequest) -> KeyrackRequest:
         # Else whoever reaches Keyrack directly could pass off plain HTTP as HTTPS.
         request.META.pop("HTTP_X_FORWARDED_PROTO", None)
     return known
-
-
-def _log(request: KeyrackRequest, response: HttpResponse, seconds: float) -> None:
-    access_log.info(
-        "%s %s",
-        request.method,
-        clean(request.path),
-        extra={
-            "status": response.status_code,
-            "ms": round(seconds * 1000, 1),
-            "address": request.client_address,
-        },
-    )
 
 
 class MustChangePasswordMiddleware:

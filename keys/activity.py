@@ -6,7 +6,6 @@ different keys fill it. What a crash can lose is the last second of counts, neve
 """
 
 import logging
-import re
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,8 +15,8 @@ from typing import Any, Final
 
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
-from config.redaction import holds_token
 from keys.models import DayCount, HourCount, KeyActivity, StrayCount
+from keys.sources import Source
 
 log = logging.getLogger("keyrack.activity")
 
@@ -26,26 +25,6 @@ EVERY_SECONDS: Final = 1.0
 # dropped. A counter takes about 200 bytes.
 SPILL: Final = 5_000
 _HOUR: Final = 3600
-_CLIENT_LENGTH: Final = 60
-_PRODUCT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]*")
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where a check came from: the client's address (None: it can't be known) and what it calls itself."""
-
-    address: str | None = None
-    client: str = ""
-
-
-NOWHERE: Final = Source()
-
-
-def client_name(user_agent: str) -> str:
-    """Return what a client calls itself, without version and comment: `curl` of `curl/8.5.0`."""
-    product = _PRODUCT.match(user_agent)
-    name = product[0].strip()[:_CLIENT_LENGTH] if product else ""
-    return "" if holds_token(name) else name
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from keys.problems import ProblemType
 from keys.throttles import Window
 from keys.verification import Outcome, Verdict
 
+PROBLEM_JSON: Final = "application/problem+json"
 REALM: Final = 'Bearer realm="keyrack"'
 
 # More than these help nobody, and a body can have thousands of unknown members.
@@ -52,17 +53,20 @@ class Problem:
     def status(self) -> int:
         return self.type.status
 
+    def document(self) -> dict[str, Any]:
+        """Return the problem document."""
+        about = {"type": self.type.urn, "title": self.type.title, "status": self.status}
+        return {**about, "detail": self.detail, **self.members}
+
     def response(self) -> HttpResponse:
-        body = {
-            "type": self.type.urn,
-            "title": self.type.title,
-            "status": self.status,
-            "detail": self.detail,
-            **self.members,
-        }
         return json_response(
-            body, status=self.status, headers=self.headers, content_type="application/problem+json"
+            self.document(), status=self.status, headers=self.headers, content_type=PROBLEM_JSON
         )
+
+    def wire(self) -> tuple[int, dict[str, str], bytes]:
+        """Return status, headers and body, for an answer without Django."""
+        headers = {**self.headers, "Content-Type": PROBLEM_JSON, "Cache-Control": "no-store"}
+        return self.status, headers, json.dumps(self.document(), ensure_ascii=False).encode()
 
 
 def problem(
@@ -89,6 +93,11 @@ def method_not_allowed(allowed: str) -> Problem:
 
 def unsupported_type(content_type: str) -> Problem:
     return Problem(problems.UNSUPPORTED_TYPE, f"Send {content_type}.")
+
+
+def ambiguous(detail: str) -> Problem:
+    """A client's request that two servers could read in two ways."""
+    return Problem(problems.AMBIGUOUS, detail)
 
 
 def bad_body(detail: str) -> Problem:

@@ -87,6 +87,18 @@ SCOPE_MISSING: Final = ProblemType(
     "The key doesn't have the scope that this needs.",
     "The member `scope` names what is missing. Ask for a key that has it, or have this one edited.",
 )  # fmt: skip
+AMBIGUOUS: Final = ProblemType(
+    "ambiguous", 403, "Request can be read in two ways",
+    "The request names two methods.",
+    "Two different keys, two methods, or a header that overrides the method: what is let through here could"
+    " be acted on as something else behind. Send one of each.",
+)  # fmt: skip
+DENIED: Final = ProblemType(
+    "denied", 403, "Too many requests",
+    "The key was used too often.",
+    "As `rate-limited`, for gateways that make an error of 429: `X-Keyrack-Denied` says so, and `Retry-After`"
+    " how long to wait.",
+)  # fmt: skip
 BEYOND_BOUNDS: Final = ProblemType(
     "beyond-bounds", 403, "Not within this key's bounds",
     "A key acts only on keys whose scopes, environment, channel, networks and expiry lie within its own.",
@@ -198,7 +210,8 @@ UNAVAILABLE: Final = ProblemType(
 
 ALL: Final = (
     NO_CREDENTIALS, MALFORMED, UNKNOWN, REVOKED, EXPIRED, PAUSED, WRONG_ENVIRONMENT,
-    NETWORK_NOT_ALLOWED, WRONG_CHANNEL, SCOPE_MISSING, BEYOND_BOUNDS, RATE_LIMITED,
+    NETWORK_NOT_ALLOWED, WRONG_CHANNEL, SCOPE_MISSING, BEYOND_BOUNDS, AMBIGUOUS, RATE_LIMITED,
+    DENIED,
     TWO_CREDENTIALS, TOKEN_IN_QUERY, INVALID_PARAMETER, BAD_BODY, INVALID_REQUEST, UNSUPPORTED_TOKEN_TYPE,
     NOT_FOUND, METHOD_NOT_ALLOWED,
     ALREADY_ISSUED, ALREADY_REVOKED, ALREADY_ROTATED, PROTECTED, STALE, NOT_RENEWABLE,

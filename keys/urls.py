@@ -2,7 +2,7 @@ from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
 from keys import docs
-from keys.api import keys, openapi, tokens
+from keys.api import gateways, keys, openapi, tokens
 from keys.views import keys as views
 from keys.views import recovery
 
@@ -38,6 +38,7 @@ urlpatterns = [
     path("docs/errors/", docs.docs_errors, name="docs_errors"),
     path("docs/rotate-safely/", docs.docs_rotate_safely, name="docs_rotate_safely"),
     path("docs/api/", docs.docs_api, name="docs_api"),
+    path(f"{api}authorize", gateways.authorize_view, name="authorize"),
     path(f"{api}whoami", tokens.whoami_view, name="whoami"),
     path(f"{api}introspect", tokens.introspect_view, name="introspect"),
     path(f"{api}revoke", tokens.revoke_token_view, name="revoke_token"),

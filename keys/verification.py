@@ -18,10 +18,11 @@ from typing import Any, Final
 from django.db import connection
 
 from keys import networks, rates, throttles, tokens
-from keys.activity import NOWHERE, Source, activity
+from keys.activity import activity
 from keys.kinds import NEVER_EXPIRES, Environment
 from keys.models import Key
 from keys.scopes import Grant
+from keys.sources import NOWHERE, Source
 from keys.throttles import Window
 
 
@@ -106,7 +107,7 @@ def check(
     up the key's rate, unless somebody only asks (`counted`, `throttled`).
     Raises ThrottleUnavailable where a rate can't be counted now.
     """
-    verdict = _verdict(presented, at, project, scopes, environment, channel, source.address)
+    verdict = _verdict(presented, at, project, scopes, environment, channel, source.certain_address)
     if throttled and verdict.is_valid and verdict.facts and verdict.facts.rate:
         verdict = _within_rate(verdict, verdict.facts)
     if counted:

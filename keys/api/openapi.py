@@ -48,6 +48,7 @@ were presented may do.
 _TAGS: Final = {
     "keys": ("Keys", "The keys of the project that the calling key belongs to."),
     "tokens": ("Tokens", "What a token is, and its end."),
+    "gateways": ("Gateways", "Ask before a request is let through."),
     "openapi": ("This document", "What the API takes and answers, for machines."),
 }
 _SECURITY: Final = {
@@ -241,11 +242,12 @@ def _operation(path: str, operation: Operation, shapes: _Shapes) -> Json:
     if shape := about.body or about.form:
         media = {JSON if about.body else FORM: shapes.media(shape)}
         described["requestBody"] = {"required": not about.body_optional, "content": media}
-    answer = {
+    answer: Json = {
         "description": about.says,
-        "headers": _headers(*about.gives, always=about.status != 200),
-        "content": {JSON: shapes.media(about.answer)},
+        "headers": _headers(*about.gives, always=about.status != 200 or about.empty),
     }
+    if not about.empty:
+        answer["content"] = {JSON: shapes.media(about.answer)}
     described["responses"] = {str(about.status): answer} | _refusals(_problems(path, operation), shapes)
     return described
 

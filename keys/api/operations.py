@@ -20,7 +20,8 @@ class About:
     """What the document says of an operation.
 
     `takes` are the names of request headers, `gives` those of answer headers, besides the ones that all have.
-    `problems` are those of its own: what follows from a key, a query or a body is added by itself.
+    `empty` is an answer without a body. `problems` are those of its own: what follows from a key, a query or
+    a body is added by itself.
     """
 
     name: str
@@ -38,6 +39,7 @@ class About:
     problems: tuple[ProblemType, ...] = ()
     any_key: bool = False
     asks_database: bool = True
+    empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)

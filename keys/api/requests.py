@@ -18,7 +18,6 @@ from django.views.decorators.csrf import csrf_exempt
 
 from config.redaction import holds_token
 from keys import answers, problems
-from keys.activity import Source, client_name
 from keys.answers import Problem
 from keys.api.operations import Operation, View
 from keys.lifecycle import (
@@ -33,6 +32,7 @@ from keys.lifecycle import (
 from keys.models import Key
 from keys.permissions import KeyActor
 from keys.search import is_key_id
+from keys.sources import Source, source_of
 from keys.verification import check
 from projects.models import Project
 
@@ -135,7 +135,7 @@ def authenticate(request: HttpRequest, scope: str, at: datetime) -> Call:
     presented = presented_token(request)
     if presented is None:
         raise Refused(answers.NO_CREDENTIALS)
-    source = source_of(request)
+    source = called_from(request)
     verdict = check(presented, at=at, environment=None, channel=None, scopes=(scope,), source=source)
     if not verdict.is_valid or verdict.facts is None:
         raise Refused(answers.problem_of(verdict))
@@ -144,11 +144,9 @@ def authenticate(request: HttpRequest, scope: str, at: datetime) -> Call:
     return Call(request, actor, key, key.project, at)
 
 
-def source_of(request: HttpRequest) -> Source:
+def called_from(request: HttpRequest) -> Source:
     """Return where a call comes from, for the counters and for keys that are bound to networks."""
-    return Source(
-        getattr(request, "client_address", None), client_name(request.headers.get("User-Agent", ""))
-    )
+    return source_of(request.META, getattr(request, "client_address", None))
 
 
 def presented_token(request: HttpRequest) -> str | None:

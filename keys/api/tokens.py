@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from keys import answers, lifecycle, problems
 from keys.api.operations import About, Operation
-from keys.api.requests import Call, keyed, presented_token, public, source_of
+from keys.api.requests import Call, called_from, keyed, presented_token, public
 from keys.api.schemas import PresentedToken, form
 from keys.bodies import Active, Empty, Identity, Inactive
 from keys.descriptions import identity
@@ -25,7 +25,7 @@ def whoami(request: HttpRequest) -> HttpResponse:
     presented = presented_token(request)
     if presented is None:
         return answers.NO_CREDENTIALS.response()
-    source = source_of(request)
+    source = called_from(request)
     verdict = check(presented, at=timezone.now(), environment=None, channel=None, source=source)
     if not verdict.is_valid or verdict.facts is None:
         return answers.problem_of(verdict).response()

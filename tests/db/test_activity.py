@@ -12,10 +12,11 @@ from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from keys import activity as module
-from keys.activity import Activity, Source, activity, client_name
+from keys.activity import Activity, activity
 from keys.kinds import NEVER_USED
 from keys.lifecycle import Issued
 from keys.models import DayCount, HourCount, KeyActivity, StrayCount
+from keys.sources import Source, client_name
 from keys.verification import check
 from projects.models import Project
 from tests.db.racing import race

@@ -1,0 +1,270 @@
+"""Forward authorisation: what a gateway asks of Keyrack, and what it is answered (PRODUCT.md, section 7).
+
+It fails closed. A gateway that is set up wrongly gets 400; what its client causes is 401, 403 or 429, since
+nginx turns anything else into 500. Everything is read from a WSGI environment, so that Django's view and the
+application in front of Django (`keys.gate`) are the same.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote
+
+from config.redaction import holds_token
+from keys import answers, problems
+from keys.answers import Problem
+from keys.kinds import Environment
+from keys.sources import source_of
+from keys.verification import Facts, Verdict, check
+from projects.models import SLUG_LENGTH, Channel, Project
+
+Environ = Mapping[str, Any]
+
+# Captured from paths by gateways, so nothing wider than a scope's own grammar.
+_PART: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
+_SCOPE: Final = re.compile(r"[a-z][a-z0-9-]{0,39}:[a-z][a-z0-9-]{0,39}")
+_SLUG: Final = re.compile(rf"[a-z0-9][a-z0-9-]{{0,{SLUG_LENGTH - 1}}}")
+_METHOD: Final = re.compile(r"[A-Za-z][A-Za-z-]{0,30}")
+_GRAMMARS: Final = {
+    "project": _SLUG,
+    "channel": _SLUG,
+    "resource": _PART,
+    "action": _PART,
+    "scope": _SCOPE,
+    "method": _METHOD,
+    "environment": re.compile("|".join(Environment.values)),
+    "throttle": re.compile("403"),
+}
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+# What tells the method of the request that the gateway is asked for, besides `method=`.
+_METHODS: Final = ("HTTP_X_ORIGINAL_METHOD", "HTTP_X_FORWARDED_METHOD")
+# With one of these a server behind may act on another method than the one that was authorised.
+_OVERRIDES: Final = ("HTTP_X_HTTP_METHOD_OVERRIDE", "HTTP_X_HTTP_METHOD", "HTTP_X_METHOD_OVERRIDE")
+_MOST_FIELDS: Final = 60
+_QUERY_LENGTH: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the gateway's query asks: of which project, for what."""
+
+    project: str
+    resource: str = ""
+    action: str = ""
+    method: str = ""
+    scopes: tuple[str, ...] = ()
+    channel: str = ""
+    environment: str = Environment.LIVE
+    forbids_throttled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer without a framework: status, headers and body."""
+
+    status: int
+    headers: Sequence[tuple[str, str]]
+    body: bytes = b""
+
+
+class Refused(Exception):
+    """The request ends here, with this problem."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.code)
+        self.problem = problem
+
+
+def authorize(environ: Environ, address: str | None, at: datetime) -> Reply:
+    """Return what the gateway is answered. `address` is the client's, through trusted proxies.
+
+    One query for a key that may pass. Raises database errors and ThrottleUnavailable: nothing was decided.
+    """
+    try:
+        asked = _asked(environ)
+        scopes = _scopes(asked, environ)
+        verdict = _verdict(environ, asked, scopes, address, at)
+    except Refused as refused:
+        return reply_of(refused.problem)
+    if not verdict.is_valid or verdict.facts is None:
+        return _refusal(verdict, asked)
+    return Reply(200, [*_identity(verdict.facts), ("Cache-Control", "no-store")])
+
+
+def reply_of(problem: Problem) -> Reply:
+    status, headers, body = problem.wire()
+    return Reply(status, list(headers.items()), body)
+
+
+# What the gateway asks
+
+
+def _asked(environ: Environ) -> Asked:
+    """Return what the query asks. Raises Refused (400) where it can't be understood, or names no project."""
+    text = environ.get("QUERY_STRING", "")
+    if len(text) > _QUERY_LENGTH:
+        raise Refused(answers.invalid_parameters([("", "The query is too long.")]))
+    return _parsed(text)
+
+
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> Asked:
+    """Read a query. A gateway sends the same few all the time; one that is refused isn't remembered."""
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        raise Refused(answers.invalid_parameters([("", "The query can't be read.")])) from None
+    if any(holds_token(part) for pair in pairs for part in pair):
+        raise Refused(answers.TOKEN_IN_QUERY)
+    given: dict[str, list[str]] = {}
+    for name, value in pairs:
+        given.setdefault(name, []).append(value)
+    if wrong := _wrong(given):
+        raise Refused(answers.invalid_parameters(wrong))
+    one = {name: values[0] for name, values in given.items() if name not in ("scope", "throttle")}
+    scopes = tuple(given.get("scope", ()))
+    return Asked(**one, scopes=scopes, forbids_throttled="throttle" in given)
+
+
+def _wrong(given: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
+    """Return each parameter that is wrong, with what is wrong."""
+    wrong = []
+    for name, values in given.items():
+        grammar = _GRAMMARS.get(name)
+        if grammar is None:
+            wrong.append((name[:60], "There is no such parameter."))
+        elif len(values) > 1 and name != "scope":
+            wrong.append((name, "Give it once."))
+        elif any(not value for value in values):
+            wrong.append((name, "It is blank."))
+        elif any(grammar.fullmatch(value) is None for value in values):
+            wrong.append((name, "It isn't of the form that it must have."))
+    if "project" not in given:
+        wrong.append(("project", "It is missing."))
+    if "action" in given and "resource" not in given:
+        wrong.append(("action", "It needs a resource beside it."))
+    return wrong
+
+
+def _scopes(asked: Asked, environ: Environ) -> tuple[str, ...]:
+    """Return every scope that the key must have. Raises Refused."""
+    if not asked.resource:
+        return asked.scopes
+    action = asked.action or _action(asked, environ)
+    return (f"{asked.resource}:{action}", *asked.scopes)
+
+
+def _action(asked: Asked, environ: Environ) -> str:
+    """Return the action that the method stands for. Raises Refused: 400 for none, 403 for two that differ."""
+    told = {environ[name] for name in _METHODS if environ.get(name)}
+    if asked.method:
+        told.add(asked.method)
+    if not told:
+        missing = "Say the method: by method=, X-Original-Method or X-Forwarded-Method."
+        raise Refused(answers.invalid_parameters([("method", missing)]))
+    if len(told) > 1 or any(environ.get(name) for name in _OVERRIDES):
+        raise Refused(answers.ambiguous("The request names two methods."))
+    # An upgraded connection is written to and read from whatever its first method was.
+    if environ.get("HTTP_UPGRADE"):
+        raise Refused(answers.ambiguous("A protocol upgrade needs an action of its own."))
+    method = told.pop()
+    if method in _SAFE:
+        return "read"
+    return "delete" if method == "DELETE" else "write"
+
+
+# What the client presents
+
+
+def _verdict(
+    environ: Environ, asked: Asked, scopes: tuple[str, ...], address: str | None, at: datetime
+) -> Verdict:
+    """Return the verdict on the client's key, there for the gateway's project and channel. Raises Refused."""
+    presented = _presented(environ)
+    if presented is None:
+        _refuse_unknown_project(asked)
+        raise Refused(answers.NO_CREDENTIALS)
+    verdict = check(
+        presented,
+        at=at,
+        project=asked.project,
+        scopes=scopes,
+        environment=asked.environment,
+        channel=asked.channel,
+        source=source_of(environ, address),
+    )
+    if verdict.facts is None:
+        _refuse_unknown_project(asked)
+    elif asked.channel and verdict.facts.channel != asked.channel:
+        _refuse_unknown_channel(asked, verdict.facts)
+    return verdict
+
+
+def _presented(environ: Environ) -> str | None:
+    """Return the token that the client presents, None for none (RFC 6750, section 2.1; or X-API-Key).
+
+    Raises Refused (403) for two that differ: a server behind might take the other one.
+    """
+    scheme, _, bearer = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    token = bearer.strip() if scheme.lower() == "bearer" else ""
+    other = environ.get("HTTP_X_API_KEY", "").strip()
+    if token and other and token != other:
+        raise Refused(answers.ambiguous("The request presents two different keys."))
+    return token or other or None
+
+
+def _refuse_unknown_project(asked: Asked) -> None:
+    """Raise Refused (400) where the gateway asks for a project that isn't. A query, unless it is known."""
+    if asked.project in _known_projects:
+        return
+    if not Project.objects.existing().filter(slug=asked.project).exists():
+        raise Refused(answers.invalid_parameters([("project", "There is no such project.")]))
+    if len(_known_projects) > _MOST_PROJECTS:
+        _known_projects.clear()
+    _known_projects.add(asked.project)
+
+
+# Only for what a refusal says: whether a key passes is read anew each time. Slugs are never reused.
+_known_projects: Final[set[str]] = set()
+_MOST_PROJECTS: Final = 10_000
+
+
+def _refuse_unknown_channel(asked: Asked, facts: Facts) -> None:
+    """Raise Refused (400) where the project has no open channel of this slug. One query."""
+    if not Channel.objects.filter(project_id=facts.project_id, slug=asked.channel, closed_at=None).exists():
+        raise Refused(answers.invalid_parameters([("channel", "There is no such channel.")]))
+
+
+# What the gateway is answered
+
+
+def _refusal(verdict: Verdict, asked: Asked) -> Reply:
+    problem = answers.problem_of(verdict)
+    if problem.type is problems.RATE_LIMITED and asked.forbids_throttled:
+        # nginx makes a 500 of 429, so it may ask for this instead.
+        headers = {**problem.headers, "X-Keyrack-Denied": "rate-limited"}
+        problem = Problem(problems.DENIED, problem.detail, headers)
+    return reply_of(problem)
+
+
+def _identity(facts: Facts) -> list[tuple[str, str]]:
+    """Return who the key is, as headers: all of them always, or a client's own would reach what is behind."""
+    return [
+        ("X-Keyrack-Key-Id", facts.key_id),
+        ("X-Keyrack-Key-Name", quote(facts.name)),
+        ("X-Keyrack-Type", facts.type),
+        ("X-Keyrack-Project", facts.project),
+        ("X-Keyrack-Environment", facts.environment),
+        ("X-Keyrack-Scopes", _listed(facts)),
+        ("X-Keyrack-Channel", facts.channel or ""),
+    ]
+
+
+def _listed(facts: Facts) -> str:
+    """Return the scopes that the key has. A query for one whose type reads the catalogue."""
+    grant = facts.grant
+    catalogue = Project(pk=facts.project_id).scopes() if grant.reads else ()
+    return " ".join(grant.listed(catalogue))

@@ -25,6 +25,7 @@ PAGES: Final = {
     "docs_index": "Start here",
     "docs_present_a_key": "Present a key",
     "docs_scopes": "Scopes",
+    "docs_channels": "Channels",
     "docs_errors": "Errors",
     "docs_rotate_safely": "Rotate safely",
     "docs_api": "JSON API",
@@ -54,6 +55,12 @@ def docs_present_a_key(request: HttpRequest) -> HttpResponse:
 @require_safe
 def docs_scopes(request: HttpRequest) -> HttpResponse:
     return _page(request, "docs_scopes", catalogue=FIRST_CATALOGUE)
+
+
+@login_not_required
+@require_safe
+def docs_channels(request: HttpRequest) -> HttpResponse:
+    return _page(request, "docs_channels")
 
 
 @login_not_required

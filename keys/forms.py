@@ -79,8 +79,8 @@ class MatrixRow:
     others: Sequence[Cell]
 
 
-class KeyForm(QuietForm):
-    """A new key. What the person's role can't issue isn't offered."""
+class NewKeyForm(QuietForm):
+    """What is asked of every new key: its name, its end, its environment. Sent once, by its nonce."""
 
     field_of: Mapping[str, str] = {"expires_at": "until"}
 
@@ -90,18 +90,6 @@ class KeyForm(QuietForm):
             "invalid": "Open this form anew: its number was changed.",
         },
     )  # fmt: skip
-    type = forms.ChoiceField(
-        label="Key type",
-        error_messages={
-            "required": "Choose a type of key.",
-            "invalid_choice": "Choose a type of key.",
-        },
-    )
-    scopes = forms.MultipleChoiceField(
-        label="Scopes",
-        required=False,
-        error_messages={"invalid_choice": "Pick scopes that are in the table."},
-    )
     name = forms.CharField(
         label="Key name",
         required=False,
@@ -124,22 +112,15 @@ class KeyForm(QuietForm):
         choices=Environment.choices,
         error_messages={"invalid_choice": "Choose Live or Test."},
     )
-    note = forms.CharField(label="Note", required=False, widget=forms.Textarea(attrs={"rows": 2}))
 
-    def __init__(self, data: Any = None, *, role: Role, catalogue: Sequence[Resource], at: datetime) -> None:
+    def __init__(self, data: Any = None, *, at: datetime) -> None:
         initial = {
             "nonce": uuid.uuid4().hex,
-            "type": KeyType.RESTRICTED,
             "lifetime": DEFAULT_LIFETIME,
             "environment": Environment.LIVE,
         }
         super().__init__(data, initial=initial)
-        self._catalogue, self._at = _offered(catalogue, role), at
-        self._types = [kind for kind in issuable_types(role) if kind in TYPE_HINTS]
-        self._field("type").choices = [(kind.value, kind.label) for kind in self._types]
-        self._field("scopes").choices = [
-            (scope, scope) for resource, scopes in self._catalogue for scope in scopes
-        ]
+        self._at = at
         self._field("lifetime").choices = _lifetimes(at)
         self.fields["until"].widget.attrs["min"] = (at + timedelta(days=1)).date().isoformat()
 
@@ -157,6 +138,40 @@ class KeyForm(QuietForm):
                 self.add_error("until", "Choose a date after today.")
         return data
 
+    def expires_at(self) -> datetime:
+        """Return when the key of a valid form ends."""
+        return _expiry(self.cleaned_data["lifetime"], self.cleaned_data["until"], self._at)
+
+
+class KeyForm(NewKeyForm):
+    """A new key. What the person's role can't issue isn't offered."""
+
+    type = forms.ChoiceField(
+        label="Key type",
+        initial=KeyType.RESTRICTED,
+        error_messages={
+            "required": "Choose a type of key.",
+            "invalid_choice": "Choose a type of key.",
+        },
+    )
+    scopes = forms.MultipleChoiceField(
+        label="Scopes",
+        required=False,
+        error_messages={"invalid_choice": "Pick scopes that are in the table."},
+    )
+    note = forms.CharField(label="Note", required=False, widget=forms.Textarea(attrs={"rows": 2}))
+    # In the order of the dialog, which the summary of errors keeps to.
+    field_order = ("nonce", "type", "scopes", "name", "lifetime", "until", "environment", "note")
+
+    def __init__(self, data: Any = None, *, role: Role, catalogue: Sequence[Resource], at: datetime) -> None:
+        super().__init__(data, at=at)
+        self._catalogue = _offered(catalogue, role)
+        self._types = [kind for kind in issuable_types(role) if kind in TYPE_HINTS]
+        self._field("type").choices = [(kind.value, kind.label) for kind in self._types]
+        self._field("scopes").choices = [
+            (scope, scope) for resource, scopes in self._catalogue for scope in scopes
+        ]
+
     def draft(self) -> Draft:
         """Return what the valid form asks for."""
         data = self.cleaned_data
@@ -167,7 +182,7 @@ class KeyForm(QuietForm):
             # Boxes that were ticked before another type was chosen are hidden, not meant.
             scopes=data["scopes"] if restricted else (),
             environment=data["environment"],
-            expires_at=_expiry(data["lifetime"], data["until"], self._at),
+            expires_at=self.expires_at(),
             note=data["note"],
         )
 

@@ -36,6 +36,8 @@ class Row:
     type: str
     tag: str
     access: str
+    channel: str
+    holder: str
     status: str
     last_used: Moment | None
     last_used_from: str
@@ -59,7 +61,7 @@ class Row:
 
     @classmethod
     def of(cls, key: Key, actor: Actor, at: datetime) -> "Row":
-        """Format a key for somebody. No query: the key comes with its activity."""
+        """Format a key for somebody. No query: the key comes with its activity and its channel."""
         status = key.status(at)
         use = key.activity
         return cls(
@@ -71,6 +73,8 @@ class Row:
             type=key.type,
             tag=KeyType(key.type).label,
             access=access_of(key),
+            channel=key.channel.name if key.channel else "",
+            holder=key.holder,
             status="" if status is Status.ACTIVE else status.value,
             last_used=None if use.last_used_at == NEVER_USED else Moment.of(use.last_used_at),
             last_used_from=" · ".join(filter(None, [use.last_used_client, use.last_used_address])),

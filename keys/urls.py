@@ -3,8 +3,8 @@ from django.urls.converters import StringConverter
 
 from keys import docs
 from keys.api import keys, openapi, tokens
+from keys.views import channels, recovery
 from keys.views import keys as views
-from keys.views import recovery
 
 
 class KeyId(StringConverter):
@@ -17,6 +17,7 @@ register_converter(KeyId, "key_id")
 
 api = "api/v1/"
 settings = "projects/<slug:slug>/settings/keys/"
+of_channels = "projects/<slug:slug>/settings/channels/"
 
 urlpatterns = [
     path(settings, views.key_list, name="key_list"),
@@ -32,9 +33,16 @@ urlpatterns = [
     path(f"{settings}<key_id:key_id>/reveal/", recovery.key_reveal, name="key_reveal"),
     path(f"{settings}recoverable/", recovery.recoverable_keys, name="recoverable_keys"),
     path(f"{settings}<key_id:key_id>/env/", views.key_env, name="key_env"),
+    path(of_channels, channels.channel_list, name="channel_list"),
+    path(f"{of_channels}new/", channels.channel_create, name="channel_create"),
+    path(f"{of_channels}<slug:channel>/edit/", channels.channel_edit, name="channel_edit"),
+    path(f"{of_channels}<slug:channel>/close/", channels.channel_close, name="channel_close"),
+    path(f"{of_channels}<slug:channel>/keys/", channels.channel_keys, name="channel_keys"),
+    path(f"{of_channels}<slug:channel>/keys/new/", channels.channel_issue, name="channel_issue"),
     path("docs/", docs.docs_index, name="docs_index"),
     path("docs/present-a-key/", docs.docs_present_a_key, name="docs_present_a_key"),
     path("docs/scopes/", docs.docs_scopes, name="docs_scopes"),
+    path("docs/channels/", docs.docs_channels, name="docs_channels"),
     path("docs/errors/", docs.docs_errors, name="docs_errors"),
     path("docs/rotate-safely/", docs.docs_rotate_safely, name="docs_rotate_safely"),
     path("docs/api/", docs.docs_api, name="docs_api"),

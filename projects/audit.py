@@ -56,7 +56,7 @@ class Log:
         self._chain, self._actor, self._at = chain, actor, at
 
     def record(
-        self, verb: str, kind: str = "", object_id: str = "", label: str = "", **changes: Any
+        self, verb: str, kind: str = "", object_id: str = "", label: str = "", /, **changes: Any
     ) -> AuditEvent:
         """Append an event and return it. Two queries; `changes` must be plain JSON without floats."""
         event = AuditEvent(

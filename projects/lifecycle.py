@@ -14,11 +14,10 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.dispatch import Signal
-from django.utils.text import slugify
 
 from projects import audit
 from projects.models import FIRST_CATALOGUE, SITE_LOG, Membership, Project, Resource, Role, User
-from projects.names import clean_name
+from projects.names import clean_name, free_slug
 
 # Sent with `project` inside the transaction that makes it, after its catalogue: `keys` answers with the
 # Automator Key. This module doesn't know of keys.
@@ -66,7 +65,8 @@ def create_project(
 def _saved(name: str, slug: str, actor: audit.Actor, at: datetime) -> Project:
     """Return the project, saved. Who loses a race for a slug made from the name gets the next one."""
     while True:
-        project = Project(name=name, slug=slug or _free_slug(name), created_at=at)
+        made = slug or free_slug(name, Project.objects.all(), otherwise="project", reserved=_RESERVED_SLUGS)
+        project = Project(name=name, slug=made, created_at=at)
         project.full_clean(validate_unique=False)
         if slug and _is_taken(slug):
             raise _taken()
@@ -104,18 +104,6 @@ def _taken() -> ValidationError:
     return ValidationError({"slug": "This address is taken, or was: addresses are never reused."})
 
 
-def _free_slug(name: str) -> str:
-    """Return the first unused of `acme`, `acme-2`, `acme-3`, … A deleted project keeps its slug."""
-    stem = slugify(name)[:40].strip("-_").replace("_", "-") or "project"
-    taken = set(Project.objects.filter(slug__startswith=stem).values_list("slug", flat=True))
-    taken |= _RESERVED_SLUGS
-    number, slug = 1, stem
-    while slug in taken:
-        number += 1
-        slug = f"{stem}-{number}"
-    return slug
-
-
 def rename_project(project: Project, name: str, *, actor: audit.Actor, at: datetime) -> Project:
     """Give the project another name and return it; its slug stays.
 
@@ -123,7 +111,7 @@ def rename_project(project: Project, name: str, *, actor: audit.Actor, at: datet
     Locks the head of the project's log.
     """
     name = _named(name)
-    with _opened(project, actor, at) as (log, current):
+    with opened(project, actor, at) as (log, current):
         if name != current.name:
             before, current.name = current.name, name
             current.save(update_fields=["name"])
@@ -138,7 +126,7 @@ def delete_project(project: Project, *, actor: audit.Actor, at: datetime) -> Pro
     Raises ValidationError where it was deleted before, PermissionDenied below owner.
     Locks the head of the project's log.
     """
-    with _opened(project, actor, at) as (log, current):
+    with opened(project, actor, at) as (log, current):
         current.deleted_at = at
         current.save(update_fields=["deleted_at"])
         log.record("project.deleted", "project", current.slug, current.name)
@@ -225,7 +213,7 @@ def add_resource(
     """
     name = _scope_part("name", name)
     wanted, label = _actions(actions), _label(label or name.capitalize())
-    with _opened(project, actor, at, least=Role.ADMIN) as (log, current):
+    with opened(project, actor, at, least=Role.ADMIN) as (log, current):
         if current.resources.filter(name=name).exists():
             raise ValidationError({"name": f"There is a resource called “{name}” already."})
         resource = Resource(project=current, name=name, label=label, actions=wanted)
@@ -250,7 +238,7 @@ def edit_resource(
     issuing a key does as well, so that none gets a scope that is just going.
     """
     wanted, label = _actions(actions), _label(label)
-    with _opened(project, actor, at, least=Role.ADMIN) as (log, current):
+    with opened(project, actor, at, least=Role.ADMIN) as (log, current):
         resource = current.resources.get(name=name)
         before = {"label": resource.label, "actions": resource.actions}
         _let_go(current, resource, wanted, at)
@@ -269,7 +257,7 @@ def remove_resource(project: Project, name: str, *, actor: audit.Actor, at: date
     Raises Resource.DoesNotExist, ValidationError (a living key holds one of its scopes; the project was
     deleted), PermissionDenied below admin. Locks the head of the project's log.
     """
-    with _opened(project, actor, at, least=Role.ADMIN) as (log, current):
+    with opened(project, actor, at, least=Role.ADMIN) as (log, current):
         resource = current.resources.get(name=name)
         _let_go(current, resource, [], at)
         resource.delete()
@@ -277,10 +265,14 @@ def remove_resource(project: Project, name: str, *, actor: audit.Actor, at: date
 
 
 @contextmanager
-def _opened(
+def opened(
     project: Project, actor: audit.Actor, at: datetime, *, least: Role = Role.OWNER
 ) -> Iterator[tuple[audit.Log, Project]]:
-    """Lock the project's log and give the project as it is now."""
+    """Lock the head of the project's log, and give the log and the project as it is now.
+
+    What every verb on a project's own things begins with. Raises ValidationError where the project was
+    deleted, PermissionDenied below `least` and for a key, whatever it may do.
+    """
     _require(actor, least)
     with audit.log(project.pk, actor, at) as log:
         current = Project.objects.get(pk=project.pk)
@@ -296,8 +288,8 @@ def _members(project: Project, actor: audit.Actor, at: datetime) -> Iterator[tup
     Else two owners could leave at once, or one leave while the other's account is deactivated: each
     would still see the other. `projects.people` locks the site log for an account.
     """
-    with audit.log(SITE_LOG, actor, at), _opened(project, actor, at) as opened:
-        yield opened
+    with audit.log(SITE_LOG, actor, at), opened(project, actor, at) as held:
+        yield held
 
 
 def _require(actor: audit.Actor, role: Role) -> None:

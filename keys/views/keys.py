@@ -21,6 +21,7 @@ from keys.rows import Row, allowed, in_use
 from keys.timeline import told
 from keys.verification import proves
 from keys.views import pages
+from keys.views.channel_pages import came_from
 from keys.views.pages import GetOrPost
 from projects.access import Access, project_for
 from projects.forms import QuietForm
@@ -73,6 +74,7 @@ def key_detail(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
     events = AuditEvent.objects.filter(project_id=access.project.pk, object_kind="key", object_id=key_id)
     context = {
         "row": Row.of(key, actor, at),
+        "channel": key.channel,
         "scopes": key.grant.listed(access.project.scopes()),
         "environment": key.get_environment_display(),
         "may_renew_automator": key.is_protected and allowed(may_renew, actor, key),
@@ -120,7 +122,8 @@ def key_renew(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
     except lifecycle.Conflict as conflict:
         return pages.conflict(request, access, conflict)
     heading = "Renew the Automator Key?" if key.is_protected else "Get a new secret?"
-    return pages.form(request, access, tab_of(key), "keys/key_renew.html", form, key=key, heading=heading)
+    shown = {"key": key, "heading": heading, **pages.way_back(came_from(request, key))}
+    return pages.form(request, access, tab_of(key), "keys/key_renew.html", form, **shown)
 
 
 @GetOrPost
@@ -139,7 +142,7 @@ def key_revoke(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
         return pages.conflict(request, access, conflict)
     row = Row.of(key, access.actor(request), at)
     left = _left_behind(access, key, at)
-    shown = {"key": key, "row": row, "in_use": busy, **left}
+    shown = {"key": key, "row": row, "in_use": busy, **left, **pages.way_back(came_from(request, key))}
     return pages.form(request, access, tab_of(key), "keys/key_revoke.html", form, **shown)
 
 

@@ -10,11 +10,14 @@ from django.views.decorators.http import require_http_methods
 
 from config.fragments import answer, current_path, current_query, go_to, into, is_fragment, see_other, then
 from keys import lifecycle
+from keys.channel_lists import next_key
 from keys.listing import TABS, BadCursor, Listing, Tab, holds_pasted_key, search_query, tab_of
 from keys.models import Key
 from keys.rows import Row
+from keys.views import channel_pages
+from keys.views.channel_pages import came_from
 from projects.access import Access
-from projects.models import Role
+from projects.models import Channel, Role
 from projects.moments import Moment
 
 REVOKED_COLUMNS: Final = (
@@ -51,6 +54,14 @@ def context(access: Access, tab: Tab, **more: Any) -> dict[str, Any]:
     }
 
 
+def way_back(channel: Channel | None) -> dict[str, Any]:
+    """Return what a dialog about a key knows that was opened from the table of a channel's keys.
+
+    Its buttons lead back to that table, and its forms carry along where they were asked from.
+    """
+    return {"channel": channel, "rail": "channels"} if channel else {}
+
+
 # Dialogs
 
 
@@ -63,8 +74,13 @@ def form(
     return answer(request, template, shown, partial="dialog", status=status)
 
 
-def once(request: HttpRequest, access: Access, issued: lifecycle.Issued) -> HttpResponse:
-    """Show a token, in the answer to the POST that made it and nowhere else."""
+def once(
+    request: HttpRequest, access: Access, issued: lifecycle.Issued, channel: Channel | None = None
+) -> HttpResponse:
+    """Show a token, in the answer to the POST that made it and nowhere else.
+
+    `channel` is the one in whose table the key was generated.
+    """
     key = issued.key
     shown = context(
         access,
@@ -73,11 +89,14 @@ def once(request: HttpRequest, access: Access, issued: lifecycle.Issued) -> Http
         token=issued.token,
         tag=key.get_type_display(),
         whoami=request.build_absolute_uri(reverse("whoami")),
+        **way_back(channel or came_from(request, key)),
     )
     return answer(request, "keys/key_once.html", shown, partial="dialog")
 
 
-def conflict(request: HttpRequest, access: Access, conflict: lifecycle.Conflict) -> HttpResponse:
+def conflict(
+    request: HttpRequest, access: Access, conflict: lifecycle.Conflict, channel: Channel | None = None
+) -> HttpResponse:
     """Answer that a verb came too late, or a second time: 409, with the key as it is."""
     key = conflict.key
     when = None
@@ -92,6 +111,7 @@ def conflict(request: HttpRequest, access: Access, conflict: lifecycle.Conflict)
         when=when,
         key=key,
         row=Row.of(key, actor, at),
+        **way_back(channel or came_from(request, key)),
     )
     return answer(request, "keys/key_conflict.html", shown, partial="dialog", status=409)
 
@@ -173,8 +193,11 @@ def back(
 ) -> HttpResponse:
     """Answer a verb on a key: the tables as the person had them, with a message, and the dialog closed.
 
-    From a page without these tables it leads to `home`, or else to the tab that the key stands in.
+    From a page without these tables it leads to `home`, or else to the tab that the key stands in. A verb
+    that was asked for from the table of a channel's keys leads back to that one.
     """
+    if channel := came_from(request, key):
+        return channel_pages.back_to_keys(request, access, channel, message, focus=focus)
     home = home or tab_of(key).url("list", access.project)
     if not is_fragment(request):
         return see_other(request, home, message)
@@ -190,6 +213,8 @@ def back(
 
 
 def follower(request: HttpRequest, access: Access, key: Key) -> str:
-    """Return the id of the row after the key in the tables behind the dialog, for the focus; "" for none."""
+    """Return the id of the row after the key in the table that the verb leads back to; "" for none."""
+    if channel := came_from(request, key):
+        return next_key(channel, key, timezone.now())
     tab = tab_behind(request, access, key)
     return listing(request, access, tab).next_after(key) if tab else ""

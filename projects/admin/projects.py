@@ -81,11 +81,14 @@ class ProjectAdmin(StaffAdmin):
         return [Tool("Add project", reverse("admin:projects_project_add"))]
 
     def tools(self, request: HttpRequest, row: Project) -> list[Tool]:
-        keys = Tool("Keys", list_url("keys_key", project=row.slug))
+        own = [
+            Tool("Keys", list_url("keys_key", project=row.slug)),
+            Tool("Channels", list_url("projects_channel", project=row.slug)),
+        ]
         if row.deleted_at:
-            return [keys]
+            return own
         return [
-            keys,
+            *own,
             *in_console(request, row, reverse("key_list", args=[row.slug])),
             Tool("Rename", self.url("rename", row)),
             Tool("Delete", self.url("delete", row), danger=True),

@@ -12,17 +12,20 @@ from django.contrib.auth.tokens import default_token_generator
 from django.contrib.sessions.models import Session
 from django.core.exceptions import SuspiciousOperation
 from django.urls import reverse
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from keys import lifecycle, recovery
+from keys.channels import close_channel, create_channel, edit_channel
 from keys.drafts import Draft
 from keys.kinds import NEVER_EXPIRES, KeyType
 from keys.models import Key, KeyActivity
 from keys.permissions import KeyActor
+from projects.audit import Actor
 from projects.lifecycle import create_project
 from projects.models import Project, Role, User
 from tests.browser import steps
-from tests.factories import IssuedFactory, MembershipFactory, ProjectFactory, acting
+from tests.factories import ChannelFactory, IssuedFactory, MembershipFactory, ProjectFactory, acting
 
 LONG_NAME: Final = ("Überprüfungsschnittstellenübersetzer" * 3)[:100]
 RTL_NAME: Final = "مزامنة مركز المساعدة"
@@ -89,6 +92,26 @@ def furnish(project: Project, owner: User, operator: User, at: datetime) -> None
         key = make(name, 50, type=KeyType.VIEWER)
         ended = at - timedelta(days=days_ago)
         lifecycle.revoke(project, key.key_id, actor=acting(operator, project), at=ended, reason=reason)
+    furnish_channels(project, owner, operator, at)
+
+
+def furnish_channels(project: Project, owner: User, operator: User, at: datetime) -> None:
+    """Open channels: one with keys in every state, one with an awkward name, one without keys."""
+    mara, made = acting(owner, project), at - timedelta(days=60)
+    for name, kind in (("Support bot", "teams"), (LONG_NAME, "custom"), (RTL_NAME, "web-widget")):
+        create_channel(project, name, kind, actor=mara, at=made)
+
+    def hold(name: str, holder: str, days_ago: float, by: User = owner, **draft: object) -> Key:
+        when, actor = at - timedelta(days=days_ago), acting(by, project)
+        held = {"type": KeyType.CHANNEL, "channel": "support-bot", "holder": holder, "confirmed": True}
+        key: Key = IssuedFactory(project=project, name=name, at=when, actor=actor, **held | draft).key
+        return key
+
+    soon = {"expires_at": at + timedelta(days=6)}
+    used(hold("Support bot in the shop", "The shop's desk", 12, operator, **soon), at, minutes=7)
+    hold("Support bot for Nora", "Nora Ek", 3, confirmed=False)
+    hold("Support bot, night shift", LONG_NAME, 30)
+    hold("Support bot of the agency", RTL_NAME, 50, expires_at=at - timedelta(days=2))
 
 
 def used(key: Key, at: datetime, **ago: float) -> None:
@@ -580,6 +603,203 @@ def automator(page: Page) -> None:
     at_key(page, "Automator Key")
 
 
+# Channels
+
+
+@scene("channels")
+def channels(page: Page) -> None:
+    page.goto(steps.CHANNELS)
+
+
+@scene("channels without JavaScript", javascript=False)
+def channels_plain(page: Page) -> None:
+    page.goto(steps.CHANNELS)
+
+
+@scene("channels, for a viewer", who="viewer")
+def channels_viewer(page: Page) -> None:
+    page.goto(steps.CHANNELS)
+
+
+@scene("channels, none yet")
+def channels_none(page: Page) -> None:
+    owner = User.objects.get(email="mara@example.test")
+    create_project("Fresh", slug="fresh", owner=owner, at=owner.date_joined)
+    page.goto("/projects/fresh/settings/channels/")
+
+
+@scene("channels, second page")
+def channels_second_page(page: Page) -> None:
+    project = Project.objects.get(slug="acme")
+    for number in range(60):
+        ChannelFactory(project=project, slug=f"bot-{number:02}", name=f"Bot {number:02}")
+    page.goto(steps.CHANNELS)
+    page.get_by_role("navigation", name="Pagination").get_by_role("link", name="Next").click()
+    expect(page.get_by_role("link", name="API keys for Support bot")).to_be_visible()
+
+
+@scene("channels, an address that leads nowhere", complaints=(400,))
+def channels_problem(page: Page) -> None:
+    page.goto(f"{steps.CHANNELS}?after=nothing")
+
+
+@scene("create a channel")
+def channel_create(page: Page) -> None:
+    page.goto(steps.CHANNELS)
+    page.get_by_role("link", name="Create channel").click()
+    settled(page, "Create channel")
+
+
+@scene("create a channel refused", complaints=(422,))
+def channel_create_refused(page: Page) -> None:
+    channel_create(page)
+    page.get_by_label("Channel name").fill("support BOT")
+    page.get_by_role("button", name="Create channel").click()
+    expect(page.get_by_text("There is a problem")).to_be_visible()
+
+
+@scene("create a channel, page", javascript=False)
+def channel_create_page(page: Page) -> None:
+    page.goto(f"{steps.CHANNELS}new/")
+
+
+@scene("channel created")
+def channel_created(page: Page) -> None:
+    channel_create(page)
+    page.get_by_label("Channel name").fill("Website")
+    page.get_by_label("Kind").select_option(label="Web widget")
+    page.get_by_role("button", name="Create channel").click()
+    expect(page.get_by_text("Website was created.")).to_be_visible()
+
+
+@scene("rename a channel")
+def channel_edit(page: Page) -> None:
+    page.goto(steps.CHANNELS)
+    page.get_by_role("link", name="Rename Support bot").click()
+    settled(page, "Rename Support bot")
+
+
+@scene("rename a channel that somebody changed meanwhile", complaints=(409,))
+def channel_edit_stale(page: Page) -> None:
+    channel_edit(page)
+    project = Project.objects.get(slug="acme")
+    admin = Actor.system("Ada Okafor")
+    now = timezone.now()
+    edit_channel(project, "support-bot", name="Help bot", kind="slack", actor=admin, at=now, version=1)
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("There is a problem")).to_be_visible()
+
+
+@scene("close a channel")
+def channel_close(page: Page) -> None:
+    page.goto(steps.CHANNELS)
+    page.get_by_role("link", name="Close Support bot").click()
+    settled(page, "Close Support bot?")
+
+
+@scene("close a channel, page", javascript=False)
+def channel_close_page(page: Page) -> None:
+    page.goto(f"{steps.CHANNELS}support-bot/close/")
+
+
+@scene("channel closed")
+def channel_closed(page: Page) -> None:
+    channel_close(page)
+    page.get_by_role("button", name="Close channel").click()
+    expect(page.get_by_text("Support bot was closed, and 4 keys with it.")).to_be_visible()
+
+
+@scene("a channel that somebody closed meanwhile", complaints=(409,))
+def channel_closed_before(page: Page) -> None:
+    channel_close(page)
+    project = Project.objects.get(slug="acme")
+    close_channel(project, "support-bot", actor=Actor.system("Ada Okafor"), at=timezone.now())
+    page.get_by_role("button", name="Close channel").click()
+    expect(page.get_by_text("Ada Okafor already closed Support bot.")).to_be_visible()
+
+
+@scene("keys of a channel")
+def channel_keys(page: Page) -> None:
+    page.goto(steps.CHANNELS)
+    page.get_by_role("link", name="API keys for Support bot").click()
+    settled(page, "API keys for Support bot")
+
+
+@scene("keys of a channel, none yet")
+def channel_keys_none(page: Page) -> None:
+    page.goto(steps.CHANNELS)
+    page.get_by_role("link", name=f"API keys for {RTL_NAME}").click()
+    settled(page, f"API keys for {RTL_NAME}")
+
+
+@scene("keys of a channel, page", javascript=False)
+def channel_keys_page(page: Page) -> None:
+    page.goto(f"{steps.CHANNELS}support-bot/keys/")
+
+
+@scene("keys of a channel, for a viewer", who="viewer")
+def channel_keys_viewer(page: Page) -> None:
+    channel_keys(page)
+
+
+@scene("keys of a channel, second page")
+def channel_keys_second_page(page: Page) -> None:
+    project = Project.objects.get(slug="acme")
+    for number in range(60):
+        IssuedFactory(project=project, type=KeyType.CHANNEL, channel="support-bot", holder=f"Shop {number}")
+    channel_keys(page)
+    page.get_by_role("dialog").get_by_role("link", name="Next").click()
+    expect(page.get_by_role("link", name="Support bot for Nora", exact=True)).to_be_visible()
+
+
+@scene("generate a key of a channel")
+def channel_issue(page: Page) -> None:
+    channel_keys(page)
+    page.get_by_role("link", name="Generate API key").click()
+    settled(page, "Generate API key for Support bot")
+
+
+@scene("generate a key of a channel refused", complaints=(422,))
+def channel_issue_refused(page: Page) -> None:
+    channel_issue(page)
+    page.get_by_label("Who holds it").fill("NORA EK")
+    page.get_by_role("button", name="Generate").click()
+    expect(page.get_by_text("There is a problem")).to_be_visible()
+
+
+@scene("generate a key of a channel, page", javascript=False)
+def channel_issue_page(page: Page) -> None:
+    page.goto(f"{steps.CHANNELS}support-bot/keys/new/")
+
+
+@scene("show once, a key of a channel")
+def channel_once(page: Page) -> None:
+    channel_issue(page)
+    page.get_by_label("Key name").fill("Support bot for Ben")
+    page.get_by_label("Who holds it").fill("Ben")
+    page.get_by_role("button", name="Generate").click()
+    settled(page, "Copy your key now")
+
+
+@scene("key of a channel stored")
+def channel_stored(page: Page) -> None:
+    channel_once(page)
+    page.get_by_role("button", name="I've stored it").click()
+    expect(page.get_by_text("Support bot for Ben is ready to use.")).to_be_visible()
+
+
+@scene("revoke a key of a channel")
+def channel_revoke(page: Page) -> None:
+    channel_keys(page)
+    page.get_by_role("link", name="Revoke Support bot for Nora").click()
+    settled(page, "Revoke Support bot for Nora?")
+
+
+@scene("a key of a channel")
+def channel_key(page: Page) -> None:
+    at_key(page, "Support bot in the shop")
+
+
 # The docs
 
 
@@ -589,7 +809,7 @@ def docs(name: str, who: str | None) -> None:
         page.goto(reverse(f"docs_{name}"))
 
 
-for _name in ("present_a_key", "scopes", "errors", "rotate_safely", "api"):
+for _name in ("present_a_key", "scopes", "channels", "errors", "rotate_safely", "api"):
     docs(_name, None)
 docs("index", "owner")
 

@@ -10,6 +10,7 @@ from keys.models import IssueNonce, Key, KeyActivity
 from projects.models import (
     AuditChain,
     AuditEvent,
+    Channel,
     Membership,
     Project,
     Resource,
@@ -30,7 +31,7 @@ def verbs(project: Project) -> list[str]:
 def everything() -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every table that a verb writes."""
     tables = (
-        Project, Resource, Membership, Key, KeyActivity, IssueNonce, AuditChain, AuditEvent,
+        Project, Resource, Membership, Channel, Key, KeyActivity, IssueNonce, AuditChain, AuditEvent,
     )  # fmt: skip
     return {
         model.__name__: [_plain(row) for row in model._base_manager.order_by("pk").values_list()]

@@ -52,11 +52,38 @@ def live(client: Watched) -> None:
             client.get(url, headers=headers)
 
 
+def live_in_a_channel(client: Watched) -> None:
+    """The same in the dialog of a channel: issue, submit twice, store, revoke; close it at the end."""
+    client.post(url_of("channel_create"), {"name": "Support bot", "kind": "teams"})
+    of_channel = url_of("channel_keys", "support-bot")
+    for headers in ({}, HTMX | {"HX-Current-URL": f"http://testserver{url_of('channel_list')}"}):
+        fields_ = channel_fields(holder=f"Holder {uuid.uuid4()}")
+        token = shown(client.post(url_of("channel_issue", "support-bot"), fields_, headers=headers))
+        client.post(url_of("channel_issue", "support-bot"), fields_, headers=headers)
+        key_id = token[8:20]
+        client.post(url_of("key_env", key_id), {"token": token}, headers=headers)
+        for url in (of_channel, url_of("channel_list"), LIST, url_of("key_detail", key_id)):
+            client.get(url, headers=headers)
+        client.post(f"{url_of('key_confirm', key_id)}?from=channel", {"version": 1}, headers=headers)
+        client.get(f"{of_channel}?after={token}", headers=headers)
+    client.post(f"{url_of('key_revoke', key_id)}?from=channel", {"reason": "Left"})
+    client.post(url_of("channel_close", "support-bot"))
+
+
+def channel_fields(**typed: str) -> dict[str, str]:
+    untouched = {"lifetime": "90", "until": "", "environment": "live"}
+    return untouched | {"nonce": uuid.uuid4().hex, "name": f"Key {uuid.uuid4()}", "holder": "Nora"} | typed
+
+
 def mistake(client: Watched, issued: Issued) -> None:
     """Put a token, and a secret without its prefix, into every field of every form, both ways."""
     key_id = issued.key.key_id
     KeyActivity.objects.filter(key=issued.key).update(last_used_at=issued.key.created_at)
+    client.post(url_of("channel_create"), {"name": "Website", "kind": "web-widget"})
     forms: dict[str, dict[str, Any]] = {
+        url_of("channel_create"): {"name": "", "kind": "teams"},
+        url_of("channel_edit", "website"): {"name": "", "kind": "teams", "version": "1"},
+        url_of("channel_issue", "website"): channel_fields(),
         url_of("key_create"): fields(),
         url_of("key_renew", key_id): {"version": "1"},
         url_of("key_revoke", key_id): {"last4": "", "reason": ""},
@@ -157,6 +184,7 @@ def tell(watch: Watch, project: Project, owner: User) -> Story:
     mara = Watched(watch)
     mara.force_login(owner)
     live(mara)
+    live_in_a_channel(mara)
     issued = IssuedFactory(
         project=project, actor=acting(owner, project), at=timezone.now(), name="Docs crawler"
     )
@@ -177,9 +205,9 @@ def tell(watch: Watch, project: Project, owner: User) -> Story:
 def test_the_story_shows_what_it_should(story: Story) -> None:
     """Else the searches below would find nothing because nothing happened."""
     watch = story.watch
-    # Acme's and Beta's Automator Key, two keys with two secrets and a successor each, one that the rest is
-    # done with, and one that is kept sealed.
-    assert len(watch.tokens) == len(set(watch.tokens)) == 10
+    # Acme's and Beta's Automator Key, two keys with two secrets and a successor each, two of a channel, one
+    # that the rest is done with, and one that is kept sealed.
+    assert len(watch.tokens) == len(set(watch.tokens)) == 12
     assert len(watch.answers) > 200
     statuses = {answer.status_code for _, answer in watch.answers}
     assert statuses >= {200, 302, 303, 400, 401, 405, 409, 422}
@@ -193,7 +221,9 @@ def test_it_is_shown_in_the_answer_that_made_it_and_in_the_file(story: Story) ->
     first, second = [story.watch.tokens[number][8:20] for number in (1, 4)]
     once = [url_of(name, key) for key in (first, second) for name in ("key_renew", "key_rotate", "key_env")]
     kept = [url_of("key_reveal", Key.objects.get(name="Kept").key_id)] * 3
-    expected = [url_of("key_create")] * 2 + once + kept
+    held = [url_of("key_env", token[8:20]) for token in story.watch.tokens[7:9]]
+    held += [url_of("channel_issue", "support-bot")] * 2
+    expected = [url_of("key_create")] * 2 + once + kept + held
     assert sorted(asked) == sorted(f"POST {url}" for url in expected)
 
 

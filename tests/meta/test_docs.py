@@ -18,20 +18,20 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django.live_server_helper import LiveServer
 
-from keys import docs, problems
+from keys import answers, docs, problems
 from keys.api import openapi
 from keys.kinds import KeyType
 from keys.lifecycle import Issued
 from keys.models import Key
 from keys.verification import Outcome, check
 from projects.models import Project, User
-from tests.factories import IssuedFactory
+from tests.factories import ChannelFactory, IssuedFactory
 from tests.web.pages import Node, Page, signed_in
 
 PAGES: Final = list(docs.PAGES)
 # What only says what to set, or shows what is answered.
-NOT_RUN: Final = {"setup", "environment", "problem"}
-# What the examples print, each run with a key that may do everything.
+NOT_RUN: Final = {"setup", "environment", "problem", "wrong-channel"}
+# What the examples print, each run with a key that may do everything, or with that of a channel.
 PRINTED: Final = {
     "first-call": '"name": "Boss"',
     "bearer": '"name": "Boss"',
@@ -43,6 +43,7 @@ PRINTED: Final = {
     "issue": '"scopes": ["sources:read"]',
     "scopes-python": "sources:read sources:write",
     "errors-python": "Boss",
+    "channel-whoami": '"type": "channel"',
 }
 # Steps of one story, run in their order below.
 STORY: Final = ["rotate-key", "rotate-try", "rotate-stop"]
@@ -177,6 +178,12 @@ def crawler(project: Project, at: datetime) -> Issued:
     return IssuedFactory(project=project, at=at, name="Crawler", confirmed=True)
 
 
+@pytest.fixture
+def held(project: Project, at: datetime) -> Issued:
+    ChannelFactory(project=project, slug="support-bot")
+    return IssuedFactory(project=project, at=at, type=KeyType.CHANNEL, channel="support-bot", holder="Nora")
+
+
 class Shell:
     """Runs examples in a folder of their own, as somebody does who has set the variables."""
 
@@ -204,13 +211,14 @@ class Shell:
 
 
 @pytest.fixture
-def shell(live_server: LiveServer, boss: Issued, crawler: Issued, tmp_path: Path) -> Shell:
+def shell(live_server: LiveServer, boss: Issued, crawler: Issued, held: Issued, tmp_path: Path) -> Shell:
     if not shutil.which("curl"):
         pytest.fail("curl is missing: run apt-get install curl")
     return Shell(
         tmp_path,
         KEYRACK_URL=live_server.url,
         KEYRACK_KEY=boss.token,
+        CHANNEL_KEY=held.token,
         TOKEN=crawler.token,
         LEAKED=crawler.token,
         KEY_ID=crawler.key.key_id,
@@ -236,6 +244,15 @@ def test_what_the_examples_do_is_done(shell: Shell, crawler: Issued, at: datetim
     shell.output("revoke-token")
     assert check(crawler.token, at=at).outcome is Outcome.REVOKED
     assert shell.output("introspect-python").strip() == "False"
+
+
+@pytest.mark.django_db
+def test_the_example_of_a_wrong_channel_is_what_is_answered(held: Issued, at: datetime) -> None:
+    (text,) = [text for name, _, text in examples() if name == "wrong-channel"]
+    for asked in ("", "website"):
+        answer = answers.problem_of(check(held.token, at=at, channel=asked)).response()
+        assert answer.status_code == 403
+        assert json.loads(answer.content) == json.loads(text)
 
 
 @pytest.mark.django_db(transaction=True)

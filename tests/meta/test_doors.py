@@ -11,8 +11,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from keys.models import Key
-from projects.models import Project, User
-from tests.factories import IssuedFactory, acting
+from projects.models import Channel, Project, User
+from tests.factories import ChannelFactory, IssuedFactory, acting
 from tests.meta.routes import Route, routes
 from tests.web.pages import HTMX, Page, signed_in
 
@@ -33,6 +33,7 @@ PUBLIC: Final = {
     "docs_scopes",
     "docs_errors",
     "docs_rotate_safely",
+    "docs_channels",
     "docs_api",
     "openapi",
 }
@@ -75,6 +76,12 @@ PROJECT: Final = {
     "recoverable_keys",
     "key_revoke",
     "key_env",
+    "channel_list",
+    "channel_create",
+    "channel_edit",
+    "channel_close",
+    "channel_keys",
+    "channel_issue",
 }
 # Staff: everything under admin/ that isn't named above.
 STAFF: Final = "admin:"
@@ -96,8 +103,17 @@ def of(names: Iterable[str]) -> list[Route]:
     return [BY_NAME[name] for name in sorted(names)]
 
 
+CHANNEL: Final = "support-bot"
+
+
+def given(slug: str = "acme", key_id: str = "A" * 12) -> dict[str, str]:
+    """Return what fills the arguments of a URL."""
+    return {"slug": slug, "key_id": key_id, "channel": CHANNEL}
+
+
 @pytest.fixture
 def key(project: Project, owner: User, at: datetime) -> Key:
+    ChannelFactory(project=project, slug=CHANNEL, name="Support bot")
     return IssuedFactory(project=project, actor=acting(owner, project), at=at, name="Docs crawler").key
 
 
@@ -133,7 +149,7 @@ def test_no_primary_key_stands_in_a_url() -> None:
 def test_whoever_is_signed_out_is_led_to_the_door(
     client: Client, key: Key, route: Route, method: str
 ) -> None:
-    path = route.path({"slug": "acme", "key_id": key.key_id})
+    path = route.path(given(key_id=key.key_id))
     response = getattr(client, method)(path)
     assert response.status_code == 302
     assert response["Location"].startswith(LOGIN)
@@ -143,7 +159,7 @@ def test_whoever_is_signed_out_is_led_to_the_door(
 @pytest.mark.parametrize("method", ["get", "post"])
 @pytest.mark.parametrize("route", of(PERSONAL | PROJECT), ids=ids)
 def test_htmx_is_never_led_to_the_door(client: Client, key: Key, route: Route, method: str) -> None:
-    path = route.path({"slug": "acme", "key_id": key.key_id})
+    path = route.path(given(key_id=key.key_id))
     response = getattr(client, method)(path, headers=HTMX)
     assert response.status_code == 401
     assert not Page(response).is_whole
@@ -152,8 +168,7 @@ def test_htmx_is_never_led_to_the_door(client: Client, key: Key, route: Route, m
 
 @pytest.mark.parametrize("route", STAFF_ROUTES, ids=ids)
 def test_the_admin_is_for_staff(client: Client, owner: User, route: Route) -> None:
-    given = dict.fromkeys(route.arguments, "1") | {"app_label": "keys", "url": "nowhere"}
-    path = route.path(given)
+    path = route.path(dict.fromkeys(route.arguments, "1") | {"app_label": "keys", "url": "nowhere"})
     for visitor in (client, signed_in(owner)):
         response = visitor.get(path)
         # Django leads to the admin's own door, and that one to the console's, or says no.
@@ -191,8 +206,8 @@ def test_to_an_outsider_a_project_does_not_exist(
     client = signed_in(outsider)
     statuses = set()
     for method in METHODS:
-        real = asked(client, method, route.path({"slug": "acme", "key_id": key.key_id}), headers)
-        none = asked(client, method, route.path({"slug": "nowhere", "key_id": key.key_id}), headers)
+        real = asked(client, method, route.path(given(key_id=key.key_id)), headers)
+        none = asked(client, method, route.path(given("nowhere", key.key_id)), headers)
         assert real == none
         assert real[0] in (404, 405)
         assert "Acme" not in real[1]
@@ -208,11 +223,26 @@ def test_under_another_project_a_key_does_not_exist(
 ) -> None:
     client = signed_in(outsider)
     for method in METHODS:
-        real = asked(client, method, route.path({"slug": "elsewhere", "key_id": key.key_id}), headers)
-        none = asked(client, method, route.path({"slug": "elsewhere", "key_id": "A" * 12}), headers)
+        real = asked(client, method, route.path(given("elsewhere", key.key_id)), headers)
+        none = asked(client, method, route.path(given("elsewhere")), headers)
         assert real == none
         assert real[0] in (404, 405)
         assert "Docs crawler" not in real[1]
+    assert_untouched(key)
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX], ids=["plain", "htmx"])
+@pytest.mark.parametrize("route", [r for r in of(PROJECT) if "channel" in r.arguments], ids=ids)
+def test_under_another_project_a_channel_does_not_exist(
+    outsider: User, key: Key, route: Route, headers: dict[str, str]
+) -> None:
+    client = signed_in(outsider)
+    for method in METHODS:
+        real = asked(client, method, route.path(given("elsewhere")), headers)
+        none = asked(client, method, route.path(given("elsewhere") | {"channel": "nothing"}), headers)
+        assert real == none
+        assert real[0] in (404, 405)
+        assert "Support bot" not in real[1]
     assert_untouched(key)
 
 
@@ -223,7 +253,7 @@ def test_a_deleted_project_does_not_exist_for_its_own_people(
     Project.objects.filter(pk=project.pk).update(deleted_at=at)
     client = signed_in(owner)
     for method in ("get", "post"):
-        status, said = asked(client, method, route.path({"slug": "acme", "key_id": key.key_id}), {})
+        status, said = asked(client, method, route.path(given(key_id=key.key_id)), {})
         assert status in (404, 405)
         assert "Acme" not in said
 
@@ -237,6 +267,8 @@ def assert_untouched(key: Key) -> None:
     found = Key.objects.get(pk=key.pk)
     assert (found.version, found.revoked_at, found.confirmed_at) == (key.version, None, None)
     assert Key.objects.filter(project=key.project).count() == 2
+    channel = Channel.objects.get(project=key.project)
+    assert (channel.name, channel.version, channel.closed_at) == ("Support bot", 1, None)
 
 
 # What every URL keeps to
@@ -248,7 +280,7 @@ def test_a_get_never_writes(owner: User, key: Key, route: Route) -> None:
     owner.save()
     client = signed_in(owner)
     with CaptureQueriesContext(connection) as queries:
-        client.get(route.path({"slug": "acme", "key_id": key.key_id}))
+        client.get(route.path(given(key_id=key.key_id)))
     written = [query["sql"] for query in queries if not query["sql"].startswith("SELECT")]
     assert written == []
 
@@ -261,9 +293,8 @@ ODD: Final = ["%00", "%ff", "a%0ab", "%F0%9F%94%91", "..", "'"]
 def test_no_path_breaks_it(owner: User, project: Project, route: Route, text: str) -> None:
     client = signed_in(owner, raise_request_exception=False)
     for odd in route.arguments:
-        given = {"slug": "acme", "key_id": "A" * 12} | {odd: text}
         for method in ("get", "post"):
-            response = getattr(client, method)(route.path(given))
+            response = getattr(client, method)(route.path(given() | {odd: text}))
             assert 400 <= response.status_code < 500
 
 

@@ -22,8 +22,8 @@ from keys.kinds import NEVER_EXPIRES, KeyType
 from keys.lifecycle import Issued
 from keys.models import Key
 from projects.audit import Actor
-from projects.models import AuditEvent, Project, User
-from tests.factories import IssuedFactory, UserFactory
+from projects.models import AuditEvent, Channel, Project, User
+from tests.factories import ChannelFactory, IssuedFactory, UserFactory
 from tests.web.pages import signed_in
 
 pytestmark = pytest.mark.django_db
@@ -60,6 +60,15 @@ class Door:
     def revoke(self, key: Key, reason: str = "") -> str:
         raise NotImplementedError
 
+    def open_channel(self, name: str, kind: str = "teams") -> str:
+        raise NotImplementedError
+
+    def edit_channel(self, channel: Channel, name: str, kind: str = "teams", version: int = 1) -> str:
+        raise NotImplementedError
+
+    def close_channel(self, channel: Channel) -> str:
+        raise NotImplementedError
+
 
 class Console(Door):
     def __init__(self, project: Project, owner: User) -> None:
@@ -89,6 +98,16 @@ class Console(Door):
     def revoke(self, key: Key, reason: str = "") -> str:
         return self._post("key_revoke", {"reason": reason}, key.key_id)
 
+    def open_channel(self, name: str, kind: str = "teams") -> str:
+        return self._post("channel_create", {"name": name, "kind": kind})
+
+    def edit_channel(self, channel: Channel, name: str, kind: str = "teams", version: int = 1) -> str:
+        fields = {"name": name, "kind": kind, "version": version}
+        return self._post("channel_edit", fields, channel.slug)
+
+    def close_channel(self, channel: Channel) -> str:
+        return self._post("channel_close", {}, channel.slug)
+
 
 class Administration(Door):
     def __init__(self, project: Project) -> None:
@@ -98,6 +117,20 @@ class Administration(Door):
     def revoke(self, key: Key, reason: str = "") -> str:
         response = self.client.post(f"/admin/keys/key/{key.key_id}/revoke/", {"reason": reason})
         return OF_STATUS[response.status_code]
+
+    def _channel(self, path: str, fields: dict[str, Any]) -> str:
+        response = self.client.post(f"/admin/projects/channel/{path}/", fields)
+        return OF_STATUS[response.status_code]
+
+    def open_channel(self, name: str, kind: str = "teams") -> str:
+        return self._channel("add", {"project": self.project.slug, "name": name, "kind": kind})
+
+    def edit_channel(self, channel: Channel, name: str, kind: str = "teams", version: int = 1) -> str:
+        fields = {"name": name, "kind": kind, "version": version}
+        return self._channel(f"{self.project.slug}.{channel.slug}/rename", fields)
+
+    def close_channel(self, channel: Channel) -> str:
+        return self._channel(f"{self.project.slug}.{channel.slug}/close", {})
 
 
 class Json(Door):
@@ -211,11 +244,20 @@ class Stage:
         lifecycle.rotate(self.project, old.key_id, grace=day, actor=Actor.system(), at=self.at)
         return old
 
+    def channel(self, keys: int = 0, **fields: Any) -> Channel:
+        channel = ChannelFactory(project=self.project, slug="support-bot", name="Support bot", **fields)
+        for number in range(keys):
+            held = {"type": KeyType.CHANNEL, "channel": channel.slug, "holder": f"Shop {number}"}
+            self.key(f"Key {number}", **held)
+        return channel
+
     def automator(self) -> Key:
         return Key.objects.get(project=self.project, type=KeyType.SYSTEM)
 
 
 ALL: Final = ("console", "admin", "json", "command line")
+# Channels are for people to make and to end.
+PEOPLE: Final = ("console", "admin")
 
 
 def _twice(door: Door, stage: Stage) -> str:
@@ -278,6 +320,34 @@ SCENES: Final = {
     "renew the Automator Key": Scene(
         lambda door, stage: door.renew(stage.automator()), DONE, but=(("json", FORBIDDEN),)
     ),
+    "open_channel": Scene(lambda door, stage: door.open_channel("Support bot"), DONE, PEOPLE),
+    "open a channel under a name that is taken": Scene(
+        lambda door, stage: door.open_channel(stage.channel().name.upper()), REFUSED, PEOPLE
+    ),
+    "open a channel of an unknown kind": Scene(
+        lambda door, stage: door.open_channel("Support bot", "fax"), REFUSED, PEOPLE
+    ),
+    "open a channel under a name that is a token": Scene(
+        lambda door, stage: door.open_channel(TOKEN_SHAPED), REFUSED, PEOPLE
+    ),
+    "edit_channel": Scene(
+        lambda door, stage: door.edit_channel(stage.channel(), "Help bot", "slack"), DONE, PEOPLE
+    ),
+    "edit a channel without a change": Scene(
+        lambda door, stage: door.edit_channel(stage.channel(), "Support bot"), DONE, PEOPLE
+    ),
+    "edit a channel that was changed meanwhile": Scene(
+        lambda door, stage: door.edit_channel(stage.channel(version=2), "Help bot"), CONFLICT, PEOPLE
+    ),
+    "edit a channel that is closed": Scene(
+        lambda door, stage: door.edit_channel(stage.channel(closed_at=stage.at), "Help bot"),
+        CONFLICT,
+        PEOPLE,
+    ),
+    "close_channel": Scene(lambda door, stage: door.close_channel(stage.channel(keys=2)), DONE, PEOPLE),
+    "close a channel that is closed": Scene(
+        lambda door, stage: door.close_channel(stage.channel(closed_at=stage.at)), CONFLICT, PEOPLE
+    ),
 }
 
 
@@ -301,8 +371,9 @@ _EVENTS: Final[dict[tuple[str, str], list[tuple[str, str, dict[str, Any]]]]] = {
 
 
 def _events(project: Project) -> list[tuple[str, str, dict[str, Any]]]:
-    """What the log says of keys, without who and when, and without which other key."""
-    events = AuditEvent.objects.filter(project_id=project.pk, object_kind="key").order_by("number")
+    """What the log says of keys and channels, without who and when, and without which other key."""
+    kinds = ("key", "channel")
+    events = AuditEvent.objects.filter(project_id=project.pk, object_kind__in=kinds).order_by("number")
     return [(event.verb, event.object_label, _alike(event.changes)) for event in events]
 
 
@@ -312,7 +383,8 @@ def _alike(changes: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_door_that_has_a_verb_is_in_its_scenes() -> None:
     """A verb that a door learns later must be played there too."""
-    for verb in ("issue", "renew", "rotate", "pause", "resume", "revoke"):
+    keys = ("issue", "renew", "rotate", "pause", "resume", "revoke")
+    for verb in (*keys, "open_channel", "edit_channel", "close_channel"):
         having = {
             name
             for name, door in zip(ALL, (Console, Administration, Json, CommandLine), strict=True)

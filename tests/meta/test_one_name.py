@@ -25,6 +25,7 @@ NO_PAGE: Final = {
 NO_URL: Final = {
     "keys/key_once.html": "key_create and key_renew, to the POST that made a secret",
     "keys/key_conflict.html": "every verb that came too late",
+    "keys/channel_conflict.html": "every verb on a channel that was closed meanwhile",
     "projects/settings.html": "what the pages of a project's settings extend",
 }
 

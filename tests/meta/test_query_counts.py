@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from keys.lifecycle import confirm, renew, revoke
 from projects.models import Project, User
-from tests.factories import IssuedFactory, MembershipFactory, acting
+from tests.factories import ChannelFactory, IssuedFactory, MembershipFactory, acting
 from tests.web.pages import HTMX, Page, signed_in, url_of
 
 pytestmark = pytest.mark.django_db
@@ -85,6 +85,53 @@ def test_a_keys_own_page_takes_as_many_for_a_long_life_as_for_a_short_one(
     after, page = queries(mara, url)
     assert len(page.one("ol").find("li")) == 22
     assert after == before
+
+
+# The session, the person, the membership with the project, the channels, their keys counted; the switcher.
+CHANNELS_PAGE: Final = 6
+# The same, with one channel and its keys in place of the channels and their counts.
+CHANNEL_KEYS_PAGE: Final = 6
+# In the dialog no switcher, but the count for the list behind.
+CHANNEL_KEYS_DIALOG: Final = 6
+
+
+@pytest.mark.parametrize("rows", [1, 50])
+def test_the_channels_take_as_many_for_fifty_rows_as_for_one(
+    mara: Client, project: Project, rows: int
+) -> None:
+    for number in range(rows):
+        ChannelFactory(project=project, slug=f"bot-{number}")
+        for holder in ("Nora", "Ben"):
+            held = {"type": "channel", "channel": f"bot-{number}", "holder": holder}
+            IssuedFactory(project=project, **held)
+    count, page = queries(mara, url_of("channel_list"))
+    assert [row["Keys"].text for row in page.rows("Channels, by name")] == ["2"] * rows
+    assert count == CHANNELS_PAGE
+    assert queries(mara, url_of("channel_list"), HTMX)[0] == CHANNELS_PAGE - 1
+
+
+@pytest.mark.parametrize("rows", [1, 50])
+def test_the_keys_of_a_channel_take_as_many_for_fifty_rows_as_for_one(
+    mara: Client, project: Project, owner: User, rows: int
+) -> None:
+    ChannelFactory(project=project, slug="bot", name="Bot")
+    for number in range(rows):
+        held = {"type": "channel", "channel": "bot", "holder": f"Shop {number}"}
+        IssuedFactory(project=project, actor=acting(owner, project), **held)
+    url = url_of("channel_keys", "bot")
+    count, page = queries(mara, url)
+    assert len(page.rows("API keys for Bot, newest first")) == rows
+    assert count == CHANNEL_KEYS_PAGE
+    behind = HTMX | {"HX-Current-URL": f"http://testserver{url_of('channel_list')}"}
+    assert queries(mara, url, behind)[0] == CHANNEL_KEYS_DIALOG
+
+
+@pytest.mark.parametrize("rows", [1, 50])
+def test_keys_of_channels_cost_the_keys_page_nothing(mara: Client, project: Project, rows: int) -> None:
+    for number in range(rows):
+        ChannelFactory(project=project, slug=f"bot-{number}")
+        IssuedFactory(project=project, type="channel", channel=f"bot-{number}", holder="Nora")
+    assert queries(mara, url_of("key_list"))[0] == KEYS_PAGE
 
 
 @pytest.mark.parametrize("many", [2, 13])

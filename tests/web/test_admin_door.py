@@ -10,7 +10,7 @@ from keys.lifecycle import Issued
 from keys.models import Key
 from projects.audit import Actor
 from projects.models import Project, User
-from tests.factories import IssuedFactory, UserFactory
+from tests.factories import ChannelFactory, IssuedFactory, UserFactory
 from tests.meta.template_lint import findings
 from tests.web.administration import ADMIN, crawled, routes
 from tests.web.pages import Page, signed_in
@@ -75,7 +75,7 @@ def test_a_flag_that_was_taken_away_counts_at_once(ines: User) -> None:
 def test_only_what_belongs_here_is_here(ines: User) -> None:
     names = {name.rpartition("_")[0] for name in routes() if name.endswith("_changelist")}
     assert names == {
-        "keys_key", "projects_auditevent", "projects_membership", "projects_project",
+        "keys_key", "projects_auditevent", "projects_channel", "projects_membership", "projects_project",
         "projects_resource", "projects_user",
     }  # fmt: skip
 
@@ -92,7 +92,7 @@ def test_what_is_not_there_is_404_and_repeats_nothing(ines: User) -> None:
     client = signed_in(ines)
     token = "kr_live_" + "Q" * 56
     for kind in ("keys/key", "projects/project", "projects/membership", "projects/resource",
-                 "projects/user", "projects/auditevent"):  # fmt: skip
+                 "projects/channel", "projects/user", "projects/auditevent"):  # fmt: skip
         for address in ("nothing", "acme.0", ".", "-.999", "0", "9" * 30, "a%00b", token):
             response = client.get(f"/admin/{kind}/{address}/change/")
             assert response.status_code == 404, (kind, address)
@@ -113,6 +113,8 @@ def furnished(project: Project, owner: User, ines: User, at: datetime) -> tuple[
     from keys import lifecycle
 
     issued = IssuedFactory(project=project, at=at, note="Reads the docs.")
+    ChannelFactory(project=project, slug="support")
+    IssuedFactory(project=project, at=at, type="channel", channel="support", holder="Support desk")
     Key.objects.filter(pk=issued.key.pk).update(sealed=b"SEALEDCANARY")
     ended = IssuedFactory(project=project, at=at)
     lifecycle.revoke(project, ended.key.key_id, actor=Actor.system(), at=at, reason="Laptop stolen")

@@ -16,7 +16,7 @@ from keys.models import Key, KeyActivity
 from keys.verification import Outcome, check
 from projects.audit import Actor
 from projects.models import AuditEvent, Project, User
-from tests.factories import IssuedFactory, MembershipFactory, ProjectFactory, UserFactory
+from tests.factories import ChannelFactory, IssuedFactory, MembershipFactory, ProjectFactory, UserFactory
 from tests.web.conftest import MakeKey
 from tests.web.pages import Page, Visitor, path_and_query, signed_in
 
@@ -133,18 +133,24 @@ def queries_of(client: Client, url: str) -> list[str]:
         KEYS, f"{KEYS}?project=acme", f"{KEYS}?state=expired", f"{KEYS}?q=crawler",
         "/admin/projects/project/", "/admin/projects/project/acme/change/", "/admin/projects/auditevent/",
         "/admin/projects/auditevent/?project=acme", "/admin/projects/membership/",
-        "/admin/projects/user/", "/admin/projects/resource/",
+        "/admin/projects/user/", "/admin/projects/resource/", "/admin/projects/channel/",
+        "/admin/keys/key/?channel=acme.support-bot",
     ],
 )  # fmt: skip
 def test_no_list_counts_or_reads_more_than_a_page(
     staff: Client, project: Project, url: str, at: datetime
 ) -> None:
     MembershipFactory(project=project)
+    ChannelFactory(project=project, slug="support-bot", name="Support bot")
+    held = {"type": KeyType.CHANNEL, "channel": "support-bot"}
     IssuedFactory(project=project, name="A crawler", at=at - timedelta(days=9), expires_at=at)
+    IssuedFactory(project=project, holder="Nora", **held)
     staff.get(url)
     few = queries_of(staff, url)
     for number in range(60):
         IssuedFactory(project=project, name=f"Crawler {number}", at=at - timedelta(days=9), expires_at=at)
+        IssuedFactory(project=project, holder=f"Shop {number}", **held)
+        ChannelFactory(project=project, slug=f"bot-{number}")
     many = queries_of(staff, url)
     assert len(many) == len(few), "a query for each row"
     assert not [sql for sql in many if "COUNT(" in sql.upper()]

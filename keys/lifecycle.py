@@ -175,9 +175,7 @@ def edit(project: Project, key_id: str, changes: Edit, *, actor: Actor, at: date
     """
     with _locked(project, key_id, actor, at) as (log, key):
         may_edit(actor, key)
-        if key.is_protected:
-            raise Protected("The Automator Key can't be edited.", key)
-        _refuse_revoked(key, at)
+        refuse_editing(key, at)
         if key.version != version:
             raise Stale("This key was changed meanwhile.", key)
         before = _editable(key)
@@ -221,6 +219,13 @@ def refuse_revoking(key: Key, at: datetime) -> None:
     """Raise Protected for the Automator Key, AlreadyRevoked for a key that has ended."""
     if key.is_protected:
         raise Protected("The Automator Key can't be revoked. Renew it to stop a leak.", key)
+    _refuse_revoked(key, at)
+
+
+def refuse_editing(key: Key, at: datetime) -> None:
+    """Raise Protected for the Automator Key, AlreadyRevoked for a key that has ended."""
+    if key.is_protected:
+        raise Protected("The Automator Key can't be edited.", key)
     _refuse_revoked(key, at)
 
 

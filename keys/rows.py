@@ -12,7 +12,7 @@ from django.core.exceptions import PermissionDenied
 
 from keys.kinds import NEVER_USED, KeyType, Status
 from keys.models import Key
-from keys.permissions import may_renew
+from keys.permissions import may_edit, may_renew
 from projects.audit import Actor
 from projects.models import Role
 from projects.moments import Moment, distance
@@ -44,13 +44,15 @@ class Row:
     revoked_by: str
     reason: str
     protected: bool
+    may_edit: bool
     may_revoke: bool
     may_renew: bool
 
     @classmethod
     def of(cls, key: Key, actor: Actor, at: datetime) -> "Row":
-        """Format a key for somebody. No query: the key comes with its activity."""
+        """Format a key for somebody. No query: the key comes with its activity and channel."""
         status = key.status(at)
+        ended = key.is_protected or status is Status.REVOKED
         use = key.activity
         return cls(
             key_id=key.key_id,
@@ -72,7 +74,8 @@ class Row:
             revoked_by=key.revoked_by_label,
             reason=key.revoked_reason,
             protected=key.is_protected,
-            may_revoke=actor.role >= Role.OPERATOR and not key.is_protected and status is not Status.REVOKED,
+            may_edit=not ended and allowed(may_edit, actor, key),
+            may_revoke=actor.role >= Role.OPERATOR and not ended,
             may_renew=status is Status.UNCONFIRMED and allowed(may_renew, actor, key),
         )
 

@@ -11,8 +11,16 @@ from django.http import HttpRequest
 from django.utils.formats import date_format
 
 from config.redaction import holds_token
-from keys.drafts import Draft
-from keys.kinds import DEFAULT_GRACE, GRACES, NEVER_EXPIRES, Environment, KeyType
+from keys.drafts import Draft, Edit
+from keys.kinds import (
+    AGENT_LIFETIME,
+    AGENT_SCOPES,
+    DEFAULT_GRACE,
+    GRACES,
+    NEVER_EXPIRES,
+    Environment,
+    KeyType,
+)
 from keys.models import Key
 from keys.permissions import issuable_types
 from keys.querysets import NEWEST_FIRST, SORTS, STATUSES
@@ -195,8 +203,46 @@ class KeyForm(NewKeyForm):
 
     def matrix(self) -> list[MatrixRow]:
         """Return the scopes as a table: resource × action."""
-        picked = set(self["scopes"].value() or ())
-        return [_matrix_row(resource, scopes, picked) for resource, scopes in self._catalogue]
+        return _matrix(self._catalogue, self["scopes"].value())
+
+
+class AgentForm(QuietForm):
+    """A new agent key: a name. Its end is no choice, and its scopes are ticked already."""
+
+    nonce = KeyForm.base_fields["nonce"]
+    name = KeyForm.base_fields["name"]
+    scopes = KeyForm.base_fields["scopes"]
+
+    def __init__(self, data: Any = None, *, role: Role, catalogue: Sequence[Resource], at: datetime) -> None:
+        self._catalogue = _offered(catalogue, role)
+        offered = [scope for _, scopes in self._catalogue for scope in scopes]
+        ticked = [scope for scope in AGENT_SCOPES if scope in offered]
+        super().__init__(data, initial={"nonce": uuid.uuid4().hex, "scopes": ticked})
+        scopes: Any = self.fields["scopes"]
+        scopes.choices = [(scope, scope) for scope in offered]
+        self.fields["name"].help_text = "What the agent does, or where it runs."
+        self.expires = _day(at + AGENT_LIFETIME)
+
+    def clean_scopes(self) -> list[str]:
+        scopes: list[str] = self.cleaned_data["scopes"]
+        if not scopes:
+            # To the verb no scopes are a key that asks for none, and gets the usual ones. Whoever has taken
+            # every tick away doesn't mean that.
+            raise forms.ValidationError("Pick at least one scope.")
+        return scopes
+
+    def draft(self) -> Draft:
+        """Return what the valid form asks for."""
+        data = self.cleaned_data
+        return Draft(name=data["name"], type=KeyType.AGENT, scopes=data["scopes"])
+
+    def matrix(self) -> list[MatrixRow]:
+        """Return the scopes as a table: resource × action."""
+        return _matrix(self._catalogue, self["scopes"].value())
+
+    def unfolded(self) -> bool:
+        """Say whether the scopes are to be seen at once: where they are wrong, or none is ticked."""
+        return bool(self["scopes"].errors) or not self["scopes"].value()
 
 
 def _offered(catalogue: Sequence[Resource], role: Role) -> list[tuple[Resource, list[str]]]:
@@ -207,6 +253,10 @@ def _offered(catalogue: Sequence[Resource], role: Role) -> list[tuple[Resource, 
         if scopes:
             rows.append((resource, scopes))
     return rows
+
+
+def _matrix(offered: Sequence[tuple[Resource, list[str]]], picked: Sequence[str] | None) -> list[MatrixRow]:
+    return [_matrix_row(resource, scopes, set(picked or ())) for resource, scopes in offered]
 
 
 def _matrix_row(resource: Resource, scopes: list[str], picked: set[str]) -> MatrixRow:
@@ -268,8 +318,8 @@ class RevokeForm(QuietForm):
         return last4
 
 
-class RenewForm(QuietForm):
-    """A fresh secret, for the key as the person saw it."""
+class _SeenForm(QuietForm):
+    """About a key as the person saw it."""
 
     version = forms.IntegerField(widget=forms.HiddenInput, error_messages={
         "required": "Open this form anew: it was sent without its number.",
@@ -319,18 +369,65 @@ class RotateForm(FreshForm):
         return Moment.of(min(self._at + span, self._key.expires_at))
 
 
+class RenewForm(_SeenForm):
+    """A fresh secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a field says in the form, and what the key says by now."""
+
+    label: str
+    now: str
+    typed: str
+
+
+class EditForm(_SeenForm):
+    """What a key is called, and the note on it."""
+
+    name = forms.CharField(label="Key name", required=False, strip=False)
+    note = forms.CharField(label="Note", required=False, widget=forms.Textarea(attrs={"rows": 3}))
+
+    def __init__(self, data: Any = None, *, key: Key) -> None:
+        super().__init__(data, initial={"version": key.version, "name": key.name, "note": key.note})
+
+    def edit(self) -> Edit:
+        """Return what the valid form asks for."""
+        return Edit(name=self.cleaned_data["name"], note=self.cleaned_data["note"])
+
+    def overtaken(self, key: Key, message: str) -> list[Difference]:
+        """Turn the form to the key as it is by now, with what was typed, and return where the two differ."""
+        self.add_error(None, message)
+        kept: Any = self.data
+        kept = kept.copy()
+        kept["version"] = str(key.version)
+        self.data = kept
+        values = [(self[name], str(getattr(key, name))) for name in ("name", "note")]
+        differences = [
+            Difference(str(field.label), now, (field.value() or "").replace("\r\n", "\n"))
+            for field, now in values
+        ]
+        return [each for each in differences if each.now != each.typed]
+
+
 def _refuse_token(term: str) -> None:
     """Refuse a key as a search term: `keys.listing.search_query` makes `key=` of it before."""
     if holds_token(term):
         raise forms.ValidationError("Search for a key by its id.")
 
 
+_FILTERS: Final = ("type", "status", "environment", "mine", "unused")
+
+
 class ListForm(QuietForm):
-    """What the address of the keys page says: search, filters, sort and place in both tables."""
+    """What the address of a page with keys says: search, filters, sort and place in both tables.
+
+    A page that shows one type of key has no filter of that name.
+    """
 
     q = forms.CharField(required=False, max_length=200, validators=[_refuse_token])
     key = forms.RegexField(r"^(?:[0-9A-Za-z]{4,12}|-)\Z", required=False)
-    type = forms.ChoiceField(label="Type", required=False, choices=[("", "Any type"), *KeyType.choices])
+    type = forms.ChoiceField(label="Type", required=False)
     status = forms.ChoiceField(
         label="Status", required=False, choices=[("", "Any status"), *STATUSES.items()]
     )
@@ -347,7 +444,14 @@ class ListForm(QuietForm):
     rafter = forms.RegexField(r"^[0-9A-Za-z]{12}\Z", required=False)
     rbefore = forms.RegexField(r"^[0-9A-Za-z]{12}\Z", required=False)
 
-    FILTERS: Final = ("type", "status", "environment", "mine", "unused")
+    def __init__(self, params: Mapping[str, Any], *, types: Sequence[KeyType]) -> None:
+        super().__init__(params, auto_id="filter_%s")
+        self.filters = [name for name in _FILTERS if name != "type" or len(types) > 1]
+        if "type" in self.filters:
+            kinds: Any = self.fields["type"]
+            kinds.choices = [("", "Any type"), *((kind.value, kind.label) for kind in types)]
+        else:
+            del self.fields["type"]
 
     def values(self) -> dict[str, Any]:
         """Return what is given, without blanks; nothing of a form that isn't valid."""

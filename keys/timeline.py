@@ -1,10 +1,12 @@
 """The life of a key as sentences, from its audit events."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
+from keys.models import Key
 from projects.models import AuditEvent
-from projects.moments import Moment
+from projects.moments import Moment, distance
 
 _DEEDS: Final = {
     "key.issued": "created this key",
@@ -39,3 +41,13 @@ def told(event: AuditEvent) -> Told:
         address=event.address,
         when=Moment.of(event.at),
     )
+
+
+def last_change(key: Key, at: datetime) -> str:
+    """Say who changed the key last, and how long before `at`. One query."""
+    events = AuditEvent.objects.filter(
+        project_id=key.project_id, object_kind="key", object_id=key.key_id
+    ).order_by("-number")
+    last = events[0]
+    ago = "just now" if (at - last.at).total_seconds() < 1 else distance(last.at, at)
+    return f"{last.actor_label} changed this key {ago}."

@@ -3,7 +3,7 @@ from django.urls.converters import StringConverter
 
 from keys import docs
 from keys.api import keys, openapi, tokens
-from keys.views import channels, recovery
+from keys.views import agents, channels, recovery
 from keys.views import keys as views
 
 
@@ -24,6 +24,10 @@ urlpatterns = [
     path(f"{settings}search/", views.key_search, name="key_search"),
     path(f"{settings}new/", views.key_create, name="key_create"),
     path(f"{settings}<key_id:key_id>/", views.key_detail, name="key_detail"),
+    path(f"{settings}agents/", agents.agent_list, name="agent_list"),
+    path(f"{settings}agents/search/", agents.agent_search, name="agent_search"),
+    path(f"{settings}agents/new/", agents.agent_create, name="agent_create"),
+    path(f"{settings}<key_id:key_id>/edit/", views.key_edit, name="key_edit"),
     path(f"{settings}<key_id:key_id>/confirm/", views.key_confirm, name="key_confirm"),
     path(f"{settings}<key_id:key_id>/renew/", views.key_renew, name="key_renew"),
     path(f"{settings}<key_id:key_id>/rotate/", views.key_rotate, name="key_rotate"),

@@ -13,12 +13,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from keys import lifecycle
-from keys.forms import KeyForm, RenewForm, RevokeForm, RotateForm
+from keys.forms import EditForm, KeyForm, RenewForm, RevokeForm, RotateForm
 from keys.listing import PROJECT_KEYS, tab_of
 from keys.models import Key
 from keys.permissions import may_edit, may_renew
 from keys.rows import Row, allowed, in_use
-from keys.timeline import told
+from keys.timeline import last_change, told
 from keys.verification import proves
 from keys.views import pages
 from keys.views.channel_pages import came_from
@@ -46,24 +46,8 @@ def key_search(request: HttpRequest, slug: str) -> HttpResponse:
 def key_create(request: HttpRequest, slug: str) -> HttpResponse:
     access = project_for(request.user, slug, at_least=Role.OPERATOR)
     at = timezone.now()
-    catalogue = access.project.catalogue()
-    form = KeyForm(pages.posted(request), role=access.role, catalogue=catalogue, at=at)
-    if request.method == "POST" and form.is_valid():
-        try:
-            issued = lifecycle.issue(
-                access.project,
-                form.draft(),
-                actor=access.actor(request),
-                at=at,
-                nonce=form.cleaned_data["nonce"],
-            )
-        except ValidationError as error:
-            form.take(error)
-        except lifecycle.AlreadyIssued as conflict:
-            return pages.conflict(request, access, conflict)
-        else:
-            return pages.once(request, access, issued)
-    return pages.form(request, access, PROJECT_KEYS, "keys/key_create.html", form)
+    form = KeyForm(pages.posted(request), role=access.role, catalogue=access.project.catalogue(), at=at)
+    return pages.created(request, access, PROJECT_KEYS, "keys/key_create.html", form, at)
 
 
 @require_safe
@@ -127,6 +111,27 @@ def key_renew(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
 
 
 @GetOrPost
+def key_edit(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
+    access = project_for(request.user, slug, at_least=Role.OPERATOR)
+    key, at = pages.key_of(access, key_id), timezone.now()
+    may_edit(access.actor(request), key)
+    form = EditForm(pages.posted(request), key=key)
+    try:
+        lifecycle.refuse_editing(key, at)
+        if request.method == "POST" and form.is_valid():
+            return _edit(request, access, key, form, at)
+    except ValidationError as error:
+        form.take(error)
+    except lifecycle.Stale as stale:
+        differences = form.overtaken(stale.key, last_change(stale.key, at))
+        shown = {"key": stale.key, "differences": differences}
+        return pages.form(request, access, tab_of(key), "keys/key_edit.html", form, status=409, **shown)
+    except lifecycle.Conflict as conflict:
+        return pages.conflict(request, access, conflict)
+    return pages.form(request, access, tab_of(key), "keys/key_edit.html", form, key=key)
+
+
+@GetOrPost
 def key_revoke(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
     access = project_for(request.user, slug, at_least=Role.OPERATOR)
     key, at = pages.key_of(access, key_id), timezone.now()
@@ -177,7 +182,7 @@ def key_pause(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
             return _stay(request, access, key, f"{key.name} is paused.")
     except lifecycle.Conflict as conflict:
         return pages.conflict(request, access, conflict)
-    shown = {"key": key, "row": Row.of(key, actor, at), "in_use": in_use(key, at)}
+    shown: dict[str, Any] = {"key": key, "row": Row.of(key, actor, at), "in_use": in_use(key, at)}
     return pages.form(request, access, tab_of(key), "keys/key_pause.html", QuietForm(), **shown)
 
 
@@ -229,6 +234,14 @@ def _left_behind(access: Access, key: Key, at: datetime) -> dict[str, Any]:
     named = issued.order_by("-created_at", "-pk")[:NAMED_AT_MOST]
     count = issued.count()
     return {"issued": named, "issued_count": count, "issued_more": count - NAMED_AT_MOST}
+
+
+def _edit(request: HttpRequest, access: Access, key: Key, form: EditForm, at: datetime) -> HttpResponse:
+    version = form.cleaned_data["version"]
+    key = lifecycle.edit(
+        access.project, key.key_id, form.edit(), actor=access.actor(request), at=at, version=version
+    )
+    return pages.back(request, access, key, f"{key.name} was saved.", focus=key.key_id)
 
 
 def _revoke(request: HttpRequest, access: Access, key: Key, reason: str, at: datetime) -> HttpResponse:

@@ -1,5 +1,7 @@
 """The pages about recoverable keys: a key's token shown again, and the setting that keeps it."""
 
+from typing import Any
+
 from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -47,7 +49,7 @@ def key_reveal(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
         return pages.conflict(request, access, conflict)
     except SealingError as error:
         form.add_error(None, f"The sealed copy of this key can't be opened. {error}")
-    shown = {"key": key, "row": Row.of(key, actor, at), "token": token}
+    shown: dict[str, Any] = {"key": key, "row": Row.of(key, actor, at), "token": token}
     return pages.form(request, access, tab_of(key), "keys/key_reveal.html", form, **shown)
 
 

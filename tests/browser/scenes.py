@@ -17,7 +17,7 @@ from playwright.sync_api import Page, expect
 
 from keys import lifecycle, recovery
 from keys.channels import close_channel, create_channel, edit_channel
-from keys.drafts import Draft
+from keys.drafts import Draft, Edit
 from keys.kinds import NEVER_EXPIRES, KeyType
 from keys.models import Key, KeyActivity
 from keys.permissions import KeyActor
@@ -84,6 +84,7 @@ def furnish(project: Project, owner: User, operator: User, at: datetime) -> None
     make("Old poller", 40, operator, expires_at=at - timedelta(days=10))
     make(LONG_NAME, 3)
     make(RTL_NAME, 2)
+    furnish_agents(make, at)
     for name, days_ago, reason in (
         ("Old Zendesk sync", 8, "Replaced by Zendesk sync"),
         ("Contractor laptop", 22, ""),
@@ -112,6 +113,20 @@ def furnish_channels(project: Project, owner: User, operator: User, at: datetime
     hold("Support bot for Nora", "Nora Ek", 3, confirmed=False)
     hold("Support bot, night shift", LONG_NAME, 30)
     hold("Support bot of the agency", RTL_NAME, 50, expires_at=at - timedelta(days=2))
+
+
+def furnish_agents(make: Callable[..., Key], at: datetime) -> None:
+    """Agent keys in every state that they can be in."""
+    agent = {"type": KeyType.AGENT}
+    used(make("Release agent", 12, **agent), at, minutes=2)
+    used(make("Triage agent", 80, scopes=["agents:run"], **agent), at, hours=3)
+    used(make("Old scout", 120, **agent), at, days=31)
+    make("Night watch", 0.2, confirmed=False, **agent)
+    Key.objects.filter(pk=make("Weekend agent", 5, **agent).pk).update(paused_at=at)
+    make(LONG_NAME[:-3], 4, scopes=["agents:run", "chat:send"], **agent)
+    gone = make("Beta agent", 60, **agent)
+    actor = Actor.system("Mara Lindqvist")
+    lifecycle.revoke(gone.project, gone.key_id, actor=actor, at=at - timedelta(days=3), reason="Replaced")
 
 
 def used(key: Key, at: datetime, **ago: float) -> None:
@@ -798,6 +813,154 @@ def channel_revoke(page: Page) -> None:
 @scene("a key of a channel")
 def channel_key(page: Page) -> None:
     at_key(page, "Support bot in the shop")
+
+
+# Agent keys
+
+
+@scene("agent keys")
+def agents(page: Page) -> None:
+    page.goto(steps.AGENTS)
+
+
+@scene("agent keys without JavaScript", javascript=False)
+def agents_plain(page: Page) -> None:
+    page.goto(steps.AGENTS)
+
+
+@scene("agent keys of a new project")
+def agents_new(page: Page) -> None:
+    owner = User.objects.get(email="mara@example.test")
+    create_project("Fresh", slug="fresh", owner=owner, at=owner.date_joined)
+    page.goto("/projects/fresh/settings/keys/agents/")
+    expect(page.get_by_text("No agent keys yet")).to_be_visible()
+
+
+@scene("agent keys, nothing found")
+def agents_nothing(page: Page) -> None:
+    page.goto(f"{steps.AGENTS}?q=zzz&rq=zzz")
+    expect(page.get_by_text("No keys match “zzz”.").first).to_be_visible()
+
+
+@scene("agent keys, a key of the other tab")
+def agents_elsewhere(page: Page) -> None:
+    page.goto(f"{steps.AGENTS}?key={key_id('Docs crawler')}")
+    expect(page.get_by_text("That key is a project key")).to_be_visible()
+
+
+@scene("agent keys, filtered")
+def agents_filtered(page: Page) -> None:
+    page.goto(f"{steps.AGENTS}?status=expired")
+    expect(page.get_by_text("1 key matches.")).to_be_visible()
+
+
+@scene("agent keys, for a viewer", who="viewer")
+def agents_viewer(page: Page) -> None:
+    page.goto(steps.AGENTS)
+
+
+@scene("create an agent key")
+def agent_create(page: Page) -> None:
+    page.goto(steps.AGENTS)
+    page.get_by_role("link", name="Create API key").click()
+    settled(page, "Create agent key")
+
+
+@scene("create an agent key, its scopes")
+def agent_create_scopes(page: Page) -> None:
+    agent_create(page)
+    steps.unfold_scopes(page)
+    expect(page.get_by_role("checkbox", name="Agents: run")).to_be_checked()
+
+
+@scene("create an agent key refused", complaints=(422,))
+def agent_create_refused(page: Page) -> None:
+    agent_create_scopes(page)
+    for name in ("Agents: run", "Chat: send", "Providers: use"):
+        page.get_by_role("checkbox", name=name).uncheck()
+    page.get_by_role("button", name="Generate").click()
+    expect(page.get_by_text("There is a problem")).to_be_visible()
+
+
+@scene("create an agent key, page", javascript=False)
+def agent_create_page(page: Page) -> None:
+    page.goto(f"{steps.AGENTS}new/")
+
+
+@scene("show once, an agent key")
+def agent_once(page: Page) -> None:
+    agent_create(page)
+    page.get_by_role("dialog").get_by_label("Key name").fill("Nightly agent")
+    page.get_by_role("button", name="Generate").click()
+    settled(page, "Copy your key now")
+
+
+@scene("agent stored")
+def agent_stored(page: Page) -> None:
+    agent_once(page)
+    page.get_by_role("button", name="I've stored it").click()
+    expect(page.get_by_text("Nightly agent is ready to use.")).to_be_visible()
+
+
+@scene("an agent key")
+def agent_key(page: Page) -> None:
+    at_key(page, "Release agent")
+
+
+@scene("an expired agent key")
+def agent_expired(page: Page) -> None:
+    at_key(page, "Old scout")
+
+
+# Edit
+
+
+@scene("edit")
+def edit(page: Page) -> None:
+    page.goto(steps.AGENTS)
+    page.get_by_role("link", name="Edit Release agent").click()
+    settled(page, "Edit Release agent")
+
+
+@scene("edit refused", complaints=(422,))
+def edit_refused(page: Page) -> None:
+    edit(page)
+    page.get_by_label("Key name").fill("Triage agent")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("There is a problem")).to_be_visible()
+
+
+@scene("edit overtaken", complaints=(409,))
+def edit_overtaken(page: Page) -> None:
+    at_key(page, "Billing webhooks")
+    page.get_by_role("link", name="Edit Billing webhooks").click()
+    settled(page, "Edit Billing webhooks")
+    project = Project.objects.get(slug="acme")
+    admin = Actor.system("Ada Okafor")
+    changes = Edit(name="Billing, tills", note="For every till.\nAsk Ada.")
+    at = timezone.now() - timedelta(seconds=12)
+    lifecycle.edit(project, key_id("Billing webhooks"), changes, actor=admin, at=at, version=1)
+    page.get_by_label("Key name").fill("Billing of the shop")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Ada Okafor changed this key")).to_be_visible()
+
+
+@scene("edit, page", javascript=False)
+def edit_page(page: Page) -> None:
+    at_key(page, "Docs crawler", "edit/")
+
+
+@scene("edit a key with a long name")
+def edit_long(page: Page) -> None:
+    at_key(page, LONG_NAME, "edit/")
+
+
+@scene("edited")
+def edited(page: Page) -> None:
+    edit(page)
+    page.get_by_label("Key name").fill("Shipping agent")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Shipping agent was saved.")).to_be_visible()
 
 
 # The docs

@@ -8,6 +8,7 @@ from playwright.sync_api import FloatRect, Locator, Page, expect
 
 KEYS: Final = "/projects/acme/settings/keys/"
 CHANNELS: Final = "/projects/acme/settings/channels/"
+AGENTS: Final = f"{KEYS}agents/"
 PASSWORD: Final = "correct horse battery"
 
 
@@ -43,6 +44,11 @@ def generate(page: Page, name: str = "Docs crawler", *scopes: str) -> str:
     fill(form, name, *(scopes or ("Sources: read",)))
     form.get_by_role("button", name="Generate").click()
     return shown_token(page)
+
+
+def unfold_scopes(page: Page) -> None:
+    # Playwright knows no role for a summary.
+    page.locator(".panel summary").filter(has_text="Scopes").click()
 
 
 def secret(once: Locator) -> Locator:

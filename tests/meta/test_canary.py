@@ -7,6 +7,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Final
 
 import pytest
@@ -17,6 +18,7 @@ from pytest_django import DjangoDbBlocker
 
 from config.logs import JsonLines
 from keys import recovery
+from keys.kinds import KeyType
 from keys.lifecycle import Issued
 from keys.models import Key, KeyActivity
 from projects.audit import Actor
@@ -28,16 +30,18 @@ from tests.web.pages import HTMX, url_of
 pytestmark = pytest.mark.django_db
 
 PASSWORD: Final = "correct horse battery"
+AGENTS: Final = f"{LIST}agents/"
+CREATED_AT: Final = ("key_create", "agent_create")
 
 # What happens to secrets
 
 
 def live(client: Watched) -> None:
-    """Issue, submit twice, renew, rotate, download, store, list: both ways."""
-    for headers in ({}, HTMX):
+    """Issue, submit twice, renew, download, store, edit, rotate, list: both ways, project and agent keys."""
+    for create, headers in product(CREATED_AT, ({}, HTMX)):
         nonce = uuid.uuid4().hex
-        first = shown(client.post(url_of("key_create"), fields(nonce=nonce), headers=headers))
-        client.post(url_of("key_create"), fields(nonce=nonce), headers=headers)
+        first = shown(client.post(url_of(create), fields(nonce=nonce), headers=headers))
+        client.post(url_of(create), fields(nonce=nonce), headers=headers)
         key = Key.objects.get(key_id=first[8:20])
         renewal = {"version": key.version}
         second = shown(client.post(url_of("key_renew", key.key_id), renewal, headers=headers))
@@ -45,10 +49,12 @@ def live(client: Watched) -> None:
         for token in (first, second):
             client.post(url_of("key_env", key.key_id), {"token": token}, headers=headers)
         client.post(url_of("key_confirm", key.key_id), {"token": second}, headers=headers)
+        edit = url_of("key_edit", key.key_id)
+        client.post(edit, {"version": key.version, "name": "Late", "note": second}, headers=headers)
         for _ in range(2):
             client.post(url_of("key_rotate", key.key_id), {"grace_period": "24h"}, headers=headers)
         client.get(url_of("key_rotate", key.key_id), headers=headers)
-        for url in (LIST, url_of("key_detail", key.key_id), url_of("key_revoke", key.key_id)):
+        for url in (LIST, AGENTS, edit, url_of("key_detail", key.key_id), url_of("key_revoke", key.key_id)):
             client.get(url, headers=headers)
 
 
@@ -85,6 +91,8 @@ def mistake(client: Watched, issued: Issued) -> None:
         url_of("channel_edit", "website"): {"name": "", "kind": "teams", "version": "1"},
         url_of("channel_issue", "website"): channel_fields(),
         url_of("key_create"): fields(),
+        url_of("agent_create"): {name: fields()[name] for name in ("nonce", "name", "scopes")},
+        url_of("key_edit", key_id): {"version": "1", "name": "", "note": ""},
         url_of("key_renew", key_id): {"version": "1"},
         url_of("key_revoke", key_id): {"last4": "", "reason": ""},
         url_of("key_rotate", key_id): {"grace_period": "", "current_password": ""},
@@ -92,6 +100,7 @@ def mistake(client: Watched, issued: Issued) -> None:
         url_of("recoverable_keys"): {"on": "", "current_password": ""},
         url_of("key_env", key_id): {"token": ""},
         url_of("key_search"): dict.fromkeys(("q", "rq", "type", "sort", "after", "key", "rkey", "mine"), ""),
+        url_of("agent_search"): dict.fromkeys(("q", "rq", "status", "sort", "after", "key", "rkey"), ""),
         "/projects/new/": {"name": "", "slug": ""},
         "/account/password/change/": {"oldpassword": "", "password1": "", "password2": ""},
     }
@@ -109,15 +118,16 @@ def search(client: Watched, issued: Issued) -> None:
     token = issued.token
     for text in (token, token[:40], token[8:], token[20:58], f"Bearer {token}", f"kr_\u200b{token[3:]}"):
         for headers in ({}, HTMX):
-            for name in ("q", "rq"):
+            for name, tab in product(("q", "rq"), ("key", "agent")):
                 typed = {name: text, "sort": "name"}
-                follow(client, client.post(url_of("key_search"), typed, headers=headers))
-                follow(client, client.get(LIST, {name: text}, headers=headers))
+                follow(client, client.post(url_of(f"{tab}_search"), typed, headers=headers))
+                follow(client, client.get(url_of(f"{tab}_list"), {name: text}, headers=headers))
             follow(client, client.get("/projects/", {"q": text}, headers=headers))
             came_from = {"HX-Current-URL": f"http://testserver{LIST}?q={text}"}
             client.post(url_of("key_confirm", issued.key.key_id), headers=headers | came_from)
     for name in ("key", "rkey", "type", "status", "environment", "mine", "sort", "after", "rbefore"):
         client.get(LIST, {name: token})
+        client.get(AGENTS, {name: token})
 
 
 def keep(client: Watched, project: Project) -> None:
@@ -185,12 +195,13 @@ def tell(watch: Watch, project: Project, owner: User) -> Story:
     mara.force_login(owner)
     live(mara)
     live_in_a_channel(mara)
-    issued = IssuedFactory(
-        project=project, actor=acting(owner, project), at=timezone.now(), name="Docs crawler"
-    )
-    mistake(mara, issued)
-    search(mara, issued)
-    present(watch, issued)
+    for kind in (KeyType.RESTRICTED, KeyType.AGENT):
+        issued = IssuedFactory(
+            project=project, actor=acting(owner, project), at=timezone.now(), name=f"A {kind}", type=kind
+        )
+        mistake(mara, issued)
+        search(mara, issued)
+        present(watch, issued)
     # What was tried as a password before counts against the throttle.
     cache.clear()
     keep(mara, project)
@@ -205,9 +216,9 @@ def tell(watch: Watch, project: Project, owner: User) -> Story:
 def test_the_story_shows_what_it_should(story: Story) -> None:
     """Else the searches below would find nothing because nothing happened."""
     watch = story.watch
-    # Acme's and Beta's Automator Key, two keys with two secrets and a successor each, two of a channel, one
+    # Acme's and Beta's Automator Key, four keys with two secrets and a successor each, two of a channel, two
     # that the rest is done with, and one that is kept sealed.
-    assert len(watch.tokens) == len(set(watch.tokens)) == 12
+    assert len(watch.tokens) == len(set(watch.tokens)) == 19
     assert len(watch.answers) > 200
     statuses = {answer.status_code for _, answer in watch.answers}
     assert statuses >= {200, 302, 303, 400, 401, 405, 409, 422}
@@ -218,12 +229,12 @@ def test_the_story_shows_what_it_should(story: Story) -> None:
 
 def test_it_is_shown_in_the_answer_that_made_it_and_in_the_file(story: Story) -> None:
     asked = story.watch.showing()
-    first, second = [story.watch.tokens[number][8:20] for number in (1, 4)]
-    once = [url_of(name, key) for key in (first, second) for name in ("key_renew", "key_rotate", "key_env")]
+    made = [story.watch.tokens[number][8:20] for number in (1, 4, 7, 10)]
+    once = [url_of(name, key) for key in made for name in ("key_renew", "key_rotate", "key_env")]
     kept = [url_of("key_reveal", Key.objects.get(name="Kept").key_id)] * 3
-    held = [url_of("key_env", token[8:20]) for token in story.watch.tokens[7:9]]
+    held = [url_of("key_env", token[8:20]) for token in story.watch.tokens[13:15]]
     held += [url_of("channel_issue", "support-bot")] * 2
-    expected = [url_of("key_create")] * 2 + once + kept + held
+    expected = [url_of(name) for name in CREATED_AT] * 2 + once + kept + held
     assert sorted(asked) == sorted(f"POST {url}" for url in expected)
 
 

@@ -41,6 +41,7 @@ PRINTED: Final = {
     "introspect-python": "True",
     "revoke-token": "{}",
     "issue": '"scopes": ["sources:read"]',
+    "issue-agent": '"type": "agent"',
     "scopes-python": "sources:read sources:write",
     "errors-python": "Boss",
     "channel-whoami": '"type": "channel"',

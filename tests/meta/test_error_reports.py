@@ -66,6 +66,15 @@ def send_issue(client: Watched, issued: Issued) -> None:
     client.post(url_of("key_create"), fields())
 
 
+def send_agent(client: Watched, issued: Issued) -> None:
+    client.post(url_of("agent_create"), fields(name=f"Agent {issued.token}"))
+
+
+def send_edit(client: Watched, issued: Issued) -> None:
+    url = url_of("key_edit", issued.key.key_id)
+    client.post(url, {"version": "1", "name": "x", "note": f"see {issued.token}"})
+
+
 def send_search(client: Watched, issued: Issued) -> None:
     client.post(url_of("key_search"), {"q": issued.token})
 
@@ -105,6 +114,10 @@ BREAKS: Final[list[tuple[str, Send]]] = [
     ("keys.views.pages.search_query", send_search),
     ("keys.listing.read", send_search),
     ("keys.views.pages.holds_pasted_key", send_typed),
+    ("keys.forms.AgentForm.clean_scopes", send_agent),
+    ("keys.views.agents.pages.created", send_agent),
+    ("keys.forms.EditForm.edit", send_edit),
+    ("keys.lifecycle.edited", send_edit),
     ("keys.views.keys.proves", send_env),
     ("keys.verification.tokens.verify_secret", send_env),
     ("keys.views.keys.slugify", send_env),

@@ -17,6 +17,7 @@ ROOT: Final = Path(settings.BASE_DIR)
 NO_PAGE: Final = {
     "home": "a redirect",
     "key_search": "the list",
+    "agent_search": "the list",
     "key_confirm": "the list",
     "key_resume": "the list",
     "key_env": "a file",

@@ -9,6 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from keys.kinds import KeyType
 from keys.lifecycle import confirm, renew, revoke
 from projects.models import Project, User
 from tests.factories import ChannelFactory, IssuedFactory, MembershipFactory, acting
@@ -58,6 +59,38 @@ def test_the_keys_page_takes_as_many_for_fifty_rows_as_for_one(mara: Client, fil
     count, page = queries(mara, url_of("key_list"))
     assert [len(page.rows(caption)) for caption in page.texts("caption")] == [rows, rows]
     assert count == KEYS_PAGE
+
+
+@pytest.mark.parametrize("rows", [1, 50])
+def test_the_tab_of_agent_keys_takes_as_many(
+    mara: Client, project: Project, owner: User, at: datetime, fill: Fill, rows: int
+) -> None:
+    # What stands in the other tab costs nothing here.
+    fill(rows)
+    people = acting(owner, project)
+    for number in range(2 * rows):
+        agent = {"name": f"Agent {number}", "type": KeyType.AGENT, "actor": people}
+        key = IssuedFactory(project=project, at=at, **agent).key
+        if number >= rows:
+            revoke(project, key.key_id, actor=people, at=at)
+    url = url_of("agent_list")
+    count, page = queries(mara, url)
+    assert [len(page.rows(caption)) for caption in page.texts("caption")] == [rows, rows]
+    assert count == KEYS_PAGE
+    assert queries(mara, url, HTMX)[0] == KEYS_FRAGMENT
+    assert queries(mara, f"{url}?q=agent&sort=name&status=unconfirmed")[0] == SEARCHED
+
+
+def test_a_pasted_key_of_the_other_tab_takes_two_more(
+    mara: Client, project: Project, at: datetime, fill: Fill
+) -> None:
+    fill(1)
+    key = IssuedFactory(project=project, at=at, type=KeyType.AGENT).key
+    # Is it among the revoked keys? In which tab is it, then?
+    found, _ = queries(mara, f"{url_of('agent_list')}?key={key.key_id}")
+    elsewhere, page = queries(mara, f"{url_of('key_list')}?key={key.key_id}")
+    assert "it is under Agent keys" in page.content.text
+    assert elsewhere == found + 2
 
 
 @pytest.mark.parametrize("rows", [1, 50])

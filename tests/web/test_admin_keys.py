@@ -91,6 +91,32 @@ def test_it_is_filtered_by_project_type_environment_state_and_maker(
         assert found[query] == set()
 
 
+def test_agent_keys_and_channel_keys_are_listed_by_their_type(
+    staff: Client, make: MakeKey, project: Project, at: datetime
+) -> None:
+    ChannelFactory(project=project, slug="support")
+    make("Release agent", type=KeyType.AGENT)
+    make("Old scout", type=KeyType.AGENT, at=at - timedelta(days=120))
+    make("Teams", type=KeyType.CHANNEL, channel="support", holder="Ward 3")
+    assert listed(staff, "?type=agent") == ["Old scout", "Release agent"]
+    assert listed(staff, "?type=agent&state=expired") == ["Old scout"]
+    assert listed(staff, "?type=channel") == ["Teams"]
+    page = Page(staff.get(f"{KEYS}?type=agent"))
+    assert [row["Type"].text for row in page.rows("Keys")] == ["Agent", "Agent"]
+    for name in ("Agent", "Channel"):
+        assert path_and_query(page.content.find("a", name)[0].attrs["href"])[1]["type"] == name.lower()
+
+
+def test_an_agent_key_is_read_and_revoked(staff: Client, make: MakeKey) -> None:
+    issued = make("Release agent", type=KeyType.AGENT)
+    page = Page(staff.get(page_of(issued)))
+    told = dict(zip(page.texts("dt"), page.texts("dd"), strict=True))
+    assert (told["Type"], told["Access"]) == ("Agent", "agents:run chat:send providers:use")
+    response = staff.post(f"{KEYS}{issued.key.key_id}/revoke/", {"reason": "Done"})
+    assert response.status_code == 303
+    assert Key.objects.get(pk=issued.key.pk).revoked_reason == "Done"
+
+
 def test_the_filters_are_links_that_keep_one_another(staff: Client, make: MakeKey) -> None:
     make("Docs crawler")
     page = Page(staff.get(f"{KEYS}?project=acme&type=restricted&after=nothing"))

@@ -36,10 +36,13 @@ stands in the way, and the audit log says “command line” with the name of th
 
   keys list acme --q crawler --status expired
   TOKEN=$(manage.py keys issue acme "Docs crawler" --scope sources:read --expires-in 30d)
+  TOKEN=$(manage.py keys issue acme "Release agent" --type agent)
+  keys issue acme "Teams, ward 3" --type channel --channel support --holder "Ward 3"
   keys renew acme --automator
   TOKEN=$(manage.py keys rotate acme 7Fq2aB3dE5gH --grace 7d)
   keys revoke acme 7Fq2aB3dE5gH --reason "Laptop stolen"
   printf %s "$TOKEN" | manage.py keys check --project acme --scope sources:read
+  printf %s "$TOKEN" | manage.py keys check --project acme --channel support
 
 A token never stands in an argument: `check` reads it from standard input; `issue`, `renew` and `rotate` write
 it to standard output and all else to standard error. `keys VERB --help` lists what a verb takes.
@@ -117,6 +120,8 @@ class Command(BaseCommand):
             environment=Environment(asked.environment),
             expires_at=arguments.expiry(asked, at),
             note=asked.note,
+            channel=asked.channel,
+            holder=asked.holder,
         )
         catalogue = project.scopes()
         issued = lifecycle.issue(
@@ -208,10 +213,19 @@ class Command(BaseCommand):
 
     def _check(self, asked: Any) -> None:
         if asked.project is not None:
-            _project(asked.project)
+            project = _project(asked.project)
+            if asked.channel:
+                listings.channel_of(project, asked.channel)
         token, at = streams.presented(), timezone.now()
         environment = None if asked.environment == arguments.ANY else asked.environment
-        verdict = check(token, at=at, project=asked.project, scopes=asked.scope, environment=environment)
+        verdict = check(
+            token,
+            at=at,
+            project=asked.project,
+            scopes=asked.scope,
+            environment=environment,
+            channel=asked.channel,
+        )
         self._print(*_verdict_lines(verdict, as_json=asked.json))
         if not verdict.is_valid:
             detail = problem_of(verdict).detail if token else "There is no token on standard input."
@@ -238,6 +252,8 @@ def _verdict_lines(verdict: Verdict, *, as_json: bool) -> list[str]:
         members["missing"] = verdict.missing
     if as_json:
         return [json.dumps({"verdict": verdict.outcome, **members})]
+    if members.get("channel", "") is None:
+        del members["channel"]
     return [verdict.outcome.value, *(f"{name + ':':<13}{_shown(value)}" for name, value in members.items())]
 
 

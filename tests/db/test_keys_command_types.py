@@ -173,6 +173,15 @@ def test_a_channel_that_is_not_of_the_project_is_said_to_be_missing(project: Pro
     assert error == "There is no channel “theirs” in acme."
 
 
+def test_an_unset_variable_is_no_channel(project: Project) -> None:
+    for asked in (
+        ("list", "acme", "--channel", ""),
+        ("check", "--channel", " "),
+        ("issue", "acme", "X", "--type", "viewer", "--channel", ""),
+    ):
+        assert "argument --channel: it is empty." in refused(exits.MISUSED, *asked)
+
+
 # check
 
 

@@ -120,7 +120,7 @@ class Command(BaseCommand):
             environment=Environment(asked.environment),
             expires_at=arguments.expiry(asked, at),
             note=asked.note,
-            channel=asked.channel,
+            channel=asked.channel or "",
             holder=asked.holder,
         )
         catalogue = project.scopes()
@@ -224,7 +224,7 @@ class Command(BaseCommand):
             project=asked.project,
             scopes=asked.scope,
             environment=environment,
-            channel=asked.channel,
+            channel=asked.channel or "",
         )
         self._print(*_verdict_lines(verdict, as_json=asked.json))
         if not verdict.is_valid:

@@ -93,7 +93,7 @@ def _list(verb: argparse.ArgumentParser) -> None:
         "--q", type=_public, default="", metavar="TEXT", help="a part of the name, a key id or a preview"
     )
     verb.add_argument("--type", choices=KeyType.values)
-    verb.add_argument("--channel", type=_public, metavar="SLUG", help="only keys of this channel")
+    verb.add_argument("--channel", type=_some, metavar="SLUG", help="only keys of this channel")
     verb.add_argument("--status", choices=[*STATUSES, REVOKED], help="default: all that aren't revoked")
     verb.add_argument("--environment", choices=Environment.values)
     how_many = verb.add_mutually_exclusive_group()
@@ -111,8 +111,7 @@ def _issue(verb: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     verb.add_argument(
         "--channel",
-        type=_public,
-        default="",
+        type=_some,
         metavar="SLUG",
         help="the channel that a channel key is good in",
     )
@@ -169,7 +168,7 @@ def _check(verb: argparse.ArgumentParser) -> None:
         help="default: %(default)s",
     )  # fmt: skip
     verb.add_argument(
-        "--channel", type=_public, default="", metavar="SLUG",
+        "--channel", type=_some, metavar="SLUG",
         help="where the key is presented; without it a channel key is in the wrong channel",
     )  # fmt: skip
 
@@ -227,7 +226,7 @@ def _day(text: str) -> date:
 
 
 def _some(text: str) -> str:
-    # An unset variable of a script's, most likely: it would make a key each time.
+    # An unset variable of a script's, most likely: it would make a key each time, or mean every channel.
     if not text.strip():
         raise argparse.ArgumentTypeError("it is empty.")
     return _public(text)

@@ -483,7 +483,7 @@ _EVENTS: Final[dict[tuple[str, str], list[tuple[str, str, dict[str, Any]]]]] = {
 
 
 def _events(project: Project) -> list[tuple[str, str, dict[str, Any]]]:
-    """What the log says of keys and channels, without who, when and which; an agent key by how long it lives."""
+    """What the log says of keys and channels, without who, when and which; an agent key by its life."""
     kinds = ("key", "channel")
     events = AuditEvent.objects.filter(project_id=project.pk, object_kind__in=kinds).order_by("number")
     return [(event.verb, event.object_label, _alike(event)) for event in events]

@@ -107,7 +107,7 @@ def test_a_row_has_the_columns_in_their_order(mara: Client, agent: Issued, at: d
         "Last used": f"{Moment.of(at).text} curl · 192.0.2.41",
         "Created by": "Mara Lindqvist",
         "Expires": "in 90 days",
-        "Actions": "EditRevoke",
+        "Actions": "EditRotateRevoke",
     }
     assert list(cells) == [
         "Name", "Status", "Key", "Created", "Last used", "Created by", "Expires", "Actions",
@@ -150,7 +150,9 @@ def test_an_expired_key_stays_listed_and_can_be_renamed_and_revoked(
     mara: Client, make: MakeKey, at: datetime
 ) -> None:
     make("Old scout", type=KeyType.AGENT, at=at - 120 * DAY)
-    assert row(listed(mara), "Old scout")["Actions"].names("a") == ["Edit Old scout", "Revoke Old scout"]
+    assert row(listed(mara), "Old scout")["Actions"].names("a") == [
+        "Edit Old scout", "Rotate Old scout", "Revoke Old scout",
+    ]  # fmt: skip
 
 
 # Around the table
@@ -273,7 +275,7 @@ def test_an_operator_edits_their_own_and_may_revoke_all(operator: User, make: Ma
     make("Mine, but wide", type=KeyType.AGENT, scopes=["keys:read"])
     Key.objects.filter(name="Mine, but wide").update(created_by=operator)
     page = listed(signed_in(operator))
-    assert row(page, "Mine")["Actions"].names("a") == ["Edit Mine", "Revoke Mine"]
+    assert row(page, "Mine")["Actions"].names("a") == ["Edit Mine", "Rotate Mine", "Revoke Mine"]
     assert row(page, "Theirs")["Actions"].names("a") == ["Revoke Theirs"]
     assert row(page, "Mine, but wide")["Actions"].names("a") == ["Revoke Mine, but wide"]
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.forms import BoundField
 from django.http import QueryDict
 from django.urls import reverse
@@ -18,7 +18,7 @@ from keys.querysets import LAST_REVOKED_FIRST, NEWEST_FIRST, SORTS, KeyQuerySet
 from keys.rows import Row
 from keys.search import ByKey, ByName, Nothing, Sought, is_key_id, read
 from projects.access import Access
-from projects.models import Project
+from projects.models import Membership, Project, User
 from projects.querysets import Order, page
 
 _COUNTED_AT_MOST: Final = 1000
@@ -100,9 +100,14 @@ class Listing:
         self.access, self._actor, self._at, self.tab = access, actor, at, tab
         self.form = ListForm(params, auto_id="filter_%s")
         self.given: dict[str, Any] = self.form.values()
-        self.problem = "" if self.form.is_valid() else "This link asks for something that isn't here."
+        self.person = _person(access.project, self.given["by"]) if "by" in self.given else None
+        lost = "by" in self.given and self.person is None
+        if lost:
+            self.given = {"sort": NEWEST_FIRST}
+        valid = self.form.is_valid() and not lost
+        self.problem = "" if valid else "This link asks for something that isn't here."
         self.order: Order = SORTS[self.given["sort"]]
-        self.filtered = any(name in self.given for name in ListForm.FILTERS)
+        self.filtered = any(name in self.given for name in (*ListForm.FILTERS, "by"))
 
     def keys(self) -> KeyQuerySet:
         """The keys of the first table: not revoked, searched and filtered."""
@@ -116,6 +121,8 @@ class Listing:
             found = found.with_status(given["status"], at)
         if "mine" in given:
             found = found.made_by(self.access.user)
+        if self.person is not None:
+            found = found.known_to(self.person, self.access.project)
         return found.unused_since(at) if "unused" in given else found
 
     def revoked_keys(self) -> KeyQuerySet:
@@ -152,7 +159,7 @@ class Listing:
 
     def clear(self) -> dict[str, str]:
         """The queries that take a search away, and what the first one's link says."""
-        filters = dict.fromkeys(ListForm.FILTERS, "")
+        filters = dict.fromkeys((*ListForm.FILTERS, "by"), "")
         label = "Clear search" if {"q", "key"} & self.given.keys() else "Clear filters"
         return {
             "label": label if not self.filtered or label == "Clear filters" else "Clear all",
@@ -234,6 +241,13 @@ class Listing:
 
     def _known(self) -> KeyQuerySet:
         return self.tab.keys(self.access.project)
+
+
+def _person(project: Project, public_id: str) -> User | None:
+    """Return a member of the project, or somebody who left keys behind; None for anybody else. One query."""
+    made = Key.objects.filter(project=project, created_by=OuterRef("pk"))
+    member = Membership.objects.filter(project=project, user=OuterRef("pk"))
+    return User.objects.filter(Exists(member) | Exists(made), public_id=public_id).first()
 
 
 def _matches(found: KeyQuerySet, none: str) -> str:

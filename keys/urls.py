@@ -4,6 +4,7 @@ from django.urls.converters import StringConverter
 from keys import docs
 from keys.api import keys, openapi, tokens
 from keys.views import keys as views
+from keys.views import members
 
 
 class KeyId(StringConverter):
@@ -16,6 +17,7 @@ register_converter(KeyId, "key_id")
 
 api = "api/v1/"
 settings = "projects/<slug:slug>/settings/keys/"
+people = "projects/<slug:slug>/settings/members/"
 
 urlpatterns = [
     path(settings, views.key_list, name="key_list"),
@@ -26,6 +28,20 @@ urlpatterns = [
     path(f"{settings}<key_id:key_id>/renew/", views.key_renew, name="key_renew"),
     path(f"{settings}<key_id:key_id>/revoke/", views.key_revoke, name="key_revoke"),
     path(f"{settings}<key_id:key_id>/env/", views.key_env, name="key_env"),
+    path(people, members.member_list, name="member_list"),
+    path(f"{people}invite/", members.member_invite, name="member_invite"),
+    path(f"{people}<public_id:public_id>/role/", members.member_role, name="member_role"),
+    path(f"{people}<public_id:public_id>/remove/", members.member_remove, name="member_remove"),
+    path(
+        f"{people}invitations/<public_id:public_id>/renew/",
+        members.invitation_renew,
+        name="invitation_renew",
+    ),
+    path(
+        f"{people}invitations/<public_id:public_id>/revoke/",
+        members.invitation_revoke,
+        name="invitation_revoke",
+    ),
     path("docs/", docs.docs_index, name="docs_index"),
     path("docs/present-a-key/", docs.docs_present_a_key, name="docs_present_a_key"),
     path("docs/scopes/", docs.docs_scopes, name="docs_scopes"),

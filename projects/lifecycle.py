@@ -28,6 +28,11 @@ project_founded = Signal()
 # catalogue. A receiver refuses by raising ValidationError: `keys` does where a living key holds one.
 scopes_leaving = Signal()
 
+
+class RoleChanged(Exception):
+    """Somebody else has given the member another role since it was read; nothing was changed."""
+
+
 # `new` is a page of its own under /projects/.
 _RESERVED_SLUGS = frozenset({"new"})
 
@@ -123,7 +128,7 @@ def rename_project(project: Project, name: str, *, actor: audit.Actor, at: datet
     Locks the head of the project's log.
     """
     name = _named(name)
-    with _opened(project, actor, at) as (log, current):
+    with opened(project, actor, at) as (log, current):
         if name != current.name:
             before, current.name = current.name, name
             current.save(update_fields=["name"])
@@ -138,7 +143,7 @@ def delete_project(project: Project, *, actor: audit.Actor, at: datetime) -> Pro
     Raises ValidationError where it was deleted before, PermissionDenied below owner.
     Locks the head of the project's log.
     """
-    with _opened(project, actor, at) as (log, current):
+    with opened(project, actor, at) as (log, current):
         current.deleted_at = at
         current.save(update_fields=["deleted_at"])
         log.record("project.deleted", "project", current.slug, current.name)
@@ -151,7 +156,7 @@ def add_member(project: Project, user: User, role: int, *, actor: audit.Actor, a
     Raises ValidationError (user: a member already, or not active; role; the project was deleted),
     PermissionDenied below owner. Locks the heads of the site log and of the project's.
     """
-    wanted = _role(role)
+    wanted = known_role(role)
     with _members(project, actor, at) as (log, current):
         if not User.objects.filter(pk=user.pk, is_active=True).exists():
             raise ValidationError({"user": "This account isn't active."})
@@ -163,16 +168,21 @@ def add_member(project: Project, user: User, role: int, *, actor: audit.Actor, a
     return member
 
 
-def change_role(project: Project, user: User, role: int, *, actor: audit.Actor, at: datetime) -> Membership:
+def change_role(
+    project: Project, user: User, role: int, *, actor: audit.Actor, at: datetime, was: int | None = None
+) -> Membership:
     """Give a member another role and return the membership.
 
+    `was` is the role that whoever decides has seen: RoleChanged where it is another one by now.
     Raises Membership.DoesNotExist, ValidationError (role; the last owner; the project was deleted),
     PermissionDenied below owner. Locks the heads of the site log and of the project's.
     """
-    wanted = _role(role)
+    wanted = known_role(role)
     with _members(project, actor, at) as (log, current):
         member = Membership.objects.get(project=current, user=user)
         before = Role(member.role)
+        if was is not None and was != before:
+            raise RoleChanged(f"{user.label} is {before.label.lower()} by now: somebody else said so.")
         if wanted != before:
             if before is Role.OWNER:
                 _refuse_last_owner(current, user)
@@ -225,7 +235,7 @@ def add_resource(
     """
     name = _scope_part("name", name)
     wanted, label = _actions(actions), _label(label or name.capitalize())
-    with _opened(project, actor, at, least=Role.ADMIN) as (log, current):
+    with opened(project, actor, at, least=Role.ADMIN) as (log, current):
         if current.resources.filter(name=name).exists():
             raise ValidationError({"name": f"There is a resource called “{name}” already."})
         resource = Resource(project=current, name=name, label=label, actions=wanted)
@@ -250,7 +260,7 @@ def edit_resource(
     issuing a key does as well, so that none gets a scope that is just going.
     """
     wanted, label = _actions(actions), _label(label)
-    with _opened(project, actor, at, least=Role.ADMIN) as (log, current):
+    with opened(project, actor, at, least=Role.ADMIN) as (log, current):
         resource = current.resources.get(name=name)
         before = {"label": resource.label, "actions": resource.actions}
         _let_go(current, resource, wanted, at)
@@ -269,7 +279,7 @@ def remove_resource(project: Project, name: str, *, actor: audit.Actor, at: date
     Raises Resource.DoesNotExist, ValidationError (a living key holds one of its scopes; the project was
     deleted), PermissionDenied below admin. Locks the head of the project's log.
     """
-    with _opened(project, actor, at, least=Role.ADMIN) as (log, current):
+    with opened(project, actor, at, least=Role.ADMIN) as (log, current):
         resource = current.resources.get(name=name)
         _let_go(current, resource, [], at)
         resource.delete()
@@ -277,10 +287,14 @@ def remove_resource(project: Project, name: str, *, actor: audit.Actor, at: date
 
 
 @contextmanager
-def _opened(
+def opened(
     project: Project, actor: audit.Actor, at: datetime, *, least: Role = Role.OWNER
 ) -> Iterator[tuple[audit.Log, Project]]:
-    """Lock the project's log and give the project as it is now."""
+    """Lock the head of the project's log, and give the log and the project as it is now.
+
+    What every verb on a project's own things begins with. Raises ValidationError where the project was
+    deleted, PermissionDenied below `least` and for a key, whatever it may do.
+    """
     _require(actor, least)
     with audit.log(project.pk, actor, at) as log:
         current = Project.objects.get(pk=project.pk)
@@ -296,8 +310,8 @@ def _members(project: Project, actor: audit.Actor, at: datetime) -> Iterator[tup
     Else two owners could leave at once, or one leave while the other's account is deactivated: each
     would still see the other. `projects.people` locks the site log for an account.
     """
-    with audit.log(SITE_LOG, actor, at), _opened(project, actor, at) as opened:
-        yield opened
+    with audit.log(SITE_LOG, actor, at), opened(project, actor, at) as log_and_project:
+        yield log_and_project
 
 
 def _require(actor: audit.Actor, role: Role) -> None:
@@ -357,7 +371,8 @@ _GRAMMAR: Final = (
 )
 
 
-def _role(role: int) -> Role:
+def known_role(role: int) -> Role:
+    """Return the role of this number. Raises ValidationError (role)."""
     try:
         return Role(role)
     except ValueError:

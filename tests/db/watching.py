@@ -10,9 +10,11 @@ from keys.models import IssueNonce, Key, KeyActivity
 from projects.models import (
     AuditChain,
     AuditEvent,
+    Invitation,
     Membership,
     Project,
     Resource,
+    User,
 )
 
 _WRITES = ("INSERT", "UPDATE", "DELETE")
@@ -30,7 +32,7 @@ def verbs(project: Project) -> list[str]:
 def everything() -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every table that a verb writes."""
     tables = (
-        Project, Resource, Membership, Key, KeyActivity, IssueNonce, AuditChain, AuditEvent,
+        User, Project, Resource, Membership, Invitation, Key, KeyActivity, IssueNonce, AuditChain, AuditEvent,
     )  # fmt: skip
     return {
         model.__name__: [_plain(row) for row in model._base_manager.order_by("pk").values_list()]

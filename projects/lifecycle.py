@@ -182,7 +182,7 @@ def change_role(
         member = Membership.objects.get(project=current, user=user)
         before = Role(member.role)
         if was is not None and was != before:
-            raise RoleChanged(f"{user.label} is {before.label.lower()} by now: somebody else said so.")
+            raise RoleChanged(f"{user.label} is {before.label} by now: somebody else has changed the role.")
         if wanted != before:
             if before is Role.OWNER:
                 _refuse_last_owner(current, user)

@@ -98,9 +98,9 @@ class JoinForm(QuietForm):
 
     name = forms.CharField(
         label="Your name",
-        required=False,
         help_text="As your team knows you. It stands beside what you do.",
         widget=forms.TextInput(attrs={"autocomplete": "name"}),
+        error_messages={"required": "Enter your name."},
     )
     password1 = forms.CharField(
         label="Password",

@@ -8,5 +8,5 @@ urlpatterns = [
     path("projects/new/", projects.project_create, name="project_create"),
     # Any text: a link that was cut short gets an answer that says so.
     path("invitations/<str:token>/", invitations.invitation, name="invitation"),
-    path("invitations/mine/<public_id:public_id>/", invitations.invitation_mine, name="invitation_mine"),
+    path("invitations/mine/<public_id:invitation_id>/", invitations.invitation_mine, name="invitation_mine"),
 ]

@@ -52,15 +52,15 @@ def member_invite(request: HttpRequest, slug: str) -> HttpResponse:
 
 @GetOrPost
 @never_cache
-def invitation_renew(request: HttpRequest, slug: str, public_id: str) -> HttpResponse:
+def invitation_renew(request: HttpRequest, slug: str, invitation_id: str) -> HttpResponse:
     access = project_for(request.user, slug, at_least=Role.OWNER)
-    found = _invitation_of(access, public_id)
+    found = _invitation_of(access, invitation_id)
     form = NewLinkForm(posted(request), request=request, initial={"version": found.version})
     try:
         if request.method == "POST" and form.is_valid():
             version, actor = form.cleaned_data["version"], access.actor(request)
             invited = invitations.make_new_link(
-                access.project, public_id, version=version, actor=actor, at=timezone.now()
+                access.project, invitation_id, version=version, actor=actor, at=timezone.now()
             )
             return _link(request, access, invited)
     except ValidationError as error:
@@ -71,14 +71,14 @@ def invitation_renew(request: HttpRequest, slug: str, public_id: str) -> HttpRes
 
 
 @GetOrPost
-def invitation_revoke(request: HttpRequest, slug: str, public_id: str) -> HttpResponse:
+def invitation_revoke(request: HttpRequest, slug: str, invitation_id: str) -> HttpResponse:
     access = project_for(request.user, slug, at_least=Role.OWNER)
-    found = _invitation_of(access, public_id)
+    found = _invitation_of(access, invitation_id)
     form = ConfirmForm(posted(request))
     try:
         if request.method == "POST" and form.is_valid():
             actor, at = access.actor(request), timezone.now()
-            invitations.revoke_invitation(access.project, public_id, actor=actor, at=at)
+            invitations.revoke_invitation(access.project, invitation_id, actor=actor, at=at)
             return _back(request, access, f"The invitation of {found.email} was revoked.")
     except ValidationError as error:
         form.take(error)
@@ -88,9 +88,9 @@ def invitation_revoke(request: HttpRequest, slug: str, public_id: str) -> HttpRe
 
 
 @GetOrPost
-def member_role(request: HttpRequest, slug: str, public_id: str) -> HttpResponse:
+def member_role(request: HttpRequest, slug: str, person_id: str) -> HttpResponse:
     access = project_for(request.user, slug, at_least=Role.OWNER)
-    member = _member_of(access, public_id)
+    member = _member_of(access, person_id)
     form = RoleForm(posted(request), request=request, initial={"role": member.role, "was": member.role})
     try:
         if request.method == "POST" and form.is_valid():
@@ -108,9 +108,9 @@ def member_role(request: HttpRequest, slug: str, public_id: str) -> HttpResponse
 
 
 @GetOrPost
-def member_remove(request: HttpRequest, slug: str, public_id: str) -> HttpResponse:
+def member_remove(request: HttpRequest, slug: str, person_id: str) -> HttpResponse:
     access = project_for(request.user, slug, at_least=Role.OWNER)
-    member, at = _member_of(access, public_id), timezone.now()
+    member, at = _member_of(access, person_id), timezone.now()
     form = RemoveForm(posted(request), request=request)
     left = left_behind(access.project, member.user, at)
     try:
@@ -128,16 +128,16 @@ def member_remove(request: HttpRequest, slug: str, public_id: str) -> HttpRespon
 # What they speak of
 
 
-def _member_of(access: Access, public_id: str) -> Membership:
+def _member_of(access: Access, person_id: str) -> Membership:
     members = Membership.objects.filter(project=access.project).select_related("user")
-    member = members.filter(user__public_id=public_id).first()
+    member = members.filter(user__public_id=person_id).first()
     if member is None:
         raise Http404
     return member
 
 
-def _invitation_of(access: Access, public_id: str) -> Invitation:
-    found = Invitation.objects.filter(project=access.project, public_id=public_id).first()
+def _invitation_of(access: Access, invitation_id: str) -> Invitation:
+    found = Invitation.objects.filter(project=access.project, public_id=invitation_id).first()
     if found is None:
         raise Http404
     return found
@@ -228,9 +228,9 @@ def _leave(request: HttpRequest, url: str, message: str) -> HttpResponse:
 
 def _role_changed(request: HttpRequest, access: Access, member: Membership, role: Role) -> HttpResponse:
     if member.user == access.user:
-        said = f"You are {role.label.lower()} in {access.project.name} now."
+        said = f"You are now {role.label} in {access.project.name}."
         return _leave(request, members_url(access.project), said)
-    return _back(request, access, f"{member.user.label} is {role.label.lower()} now.")
+    return _back(request, access, f"{member.user.label} is now {role.label} in {access.project.name}.")
 
 
 def _removed(request: HttpRequest, access: Access, member: Membership, left: LeftBehind) -> HttpResponse:

@@ -40,11 +40,11 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
 
 @never_cache
 @_GetOrPost
-def invitation_mine(request: HttpRequest, public_id: str) -> HttpResponse:
+def invitation_mine(request: HttpRequest, invitation_id: str) -> HttpResponse:
     """The same page for whoever is signed in to the account that is invited: no link is needed."""
     at, user = timezone.now(), request.user
     assert isinstance(user, User)  # SignedInMiddleware lets nobody else come this far.
-    return _answered(request, lambda: _welcome(request, invitations.waiting_for(user, public_id, at), at))
+    return _answered(request, lambda: _welcome(request, invitations.waiting_for(user, invitation_id, at), at))
 
 
 def _answered(request: HttpRequest, welcome: Callable[[], HttpResponse]) -> HttpResponse:
@@ -141,7 +141,7 @@ def _keys(found: Invitation) -> str:
 
 
 def _said(member: Membership) -> str:
-    return f"You joined {member.project.name} as {Role(member.role).label.lower()}."
+    return f"You joined {member.project.name} as {Role(member.role).label}."
 
 
 def _address(request: HttpRequest) -> str | None:

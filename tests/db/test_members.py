@@ -69,7 +69,7 @@ def test_a_role_that_another_has_changed_meanwhile_is_left_alone(
 ) -> None:
     lifecycle.change_role(project, operator, Role.ADMIN, actor=actor, at=at, was=Role.OPERATOR)
     before = everything()
-    with pytest.raises(lifecycle.RoleChanged, match="Otis Brandt is admin by now"):
+    with pytest.raises(lifecycle.RoleChanged, match="Otis Brandt is Admin by now"):
         lifecycle.change_role(project, operator, Role.VIEWER, actor=actor, at=at, was=Role.OPERATOR)
     assert everything() == before
 

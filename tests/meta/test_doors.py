@@ -11,8 +11,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from keys.models import Key
-from projects.models import Project, User
-from tests.factories import IssuedFactory, acting
+from projects.models import Invitation, Project, User
+from tests.factories import IssuedFactory, acting, invited
 from tests.meta.routes import Route, routes
 from tests.web.pages import HTMX, Page, signed_in
 
@@ -35,6 +35,8 @@ PUBLIC: Final = {
     "docs_rotate_safely",
     "docs_api",
     "openapi",
+    # Whoever has an invitation's link; it says nothing where the link isn't good.
+    "invitation",
 }
 # Opened by a key and not by a session; and how each refuses whoever comes without one.
 API: Final = {
@@ -54,6 +56,8 @@ PERSONAL: Final = {
     "project_create",
     "account_change_password",
     "account_reauthenticate",
+    # Of an invitation that isn't theirs it says what it says of none.
+    "invitation_mine",
     # A redirect to the console's own page.
     "admin/password_change/",
 }
@@ -67,6 +71,12 @@ PROJECT: Final = {
     "key_renew",
     "key_revoke",
     "key_env",
+    "member_list",
+    "member_invite",
+    "member_role",
+    "member_remove",
+    "invitation_renew",
+    "invitation_revoke",
 }
 # Staff: everything under admin/ that isn't named above.
 STAFF: Final = "admin:"
@@ -90,7 +100,24 @@ def of(names: Iterable[str]) -> list[Route]:
 
 @pytest.fixture
 def key(project: Project, owner: User, at: datetime) -> Key:
+    invited(project, owner)
     return IssuedFactory(project=project, actor=acting(owner, project), at=at, name="Docs crawler").key
+
+
+# Addresses in which nothing is there.
+NOTHING: Final = {"slug": "nowhere"} | dict.fromkeys(("key_id", "person_id", "invitation_id"), "A" * 12)
+
+
+def arguments(slug: str, key: Key) -> dict[str, str]:
+    """Return what fills in the address of a route, of things that are there."""
+    invitation = Invitation.objects.get(project=key.project)
+    person = User.objects.get(memberships__project=key.project)
+    return {
+        "slug": slug,
+        "key_id": key.key_id,
+        "person_id": person.public_id,
+        "invitation_id": invitation.public_id,
+    }
 
 
 def test_every_url_is_on_one_list() -> None:
@@ -125,7 +152,7 @@ def test_no_primary_key_stands_in_a_url() -> None:
 def test_whoever_is_signed_out_is_led_to_the_door(
     client: Client, key: Key, route: Route, method: str
 ) -> None:
-    path = route.path({"slug": "acme", "key_id": key.key_id})
+    path = route.path(arguments("acme", key))
     response = getattr(client, method)(path)
     assert response.status_code == 302
     assert response["Location"].startswith(LOGIN)
@@ -135,7 +162,7 @@ def test_whoever_is_signed_out_is_led_to_the_door(
 @pytest.mark.parametrize("method", ["get", "post"])
 @pytest.mark.parametrize("route", of(PERSONAL | PROJECT), ids=ids)
 def test_htmx_is_never_led_to_the_door(client: Client, key: Key, route: Route, method: str) -> None:
-    path = route.path({"slug": "acme", "key_id": key.key_id})
+    path = route.path(arguments("acme", key))
     response = getattr(client, method)(path, headers=HTMX)
     assert response.status_code == 401
     assert not Page(response).is_whole
@@ -183,8 +210,8 @@ def test_to_an_outsider_a_project_does_not_exist(
     client = signed_in(outsider)
     statuses = set()
     for method in METHODS:
-        real = asked(client, method, route.path({"slug": "acme", "key_id": key.key_id}), headers)
-        none = asked(client, method, route.path({"slug": "nowhere", "key_id": key.key_id}), headers)
+        real = asked(client, method, route.path(arguments("acme", key)), headers)
+        none = asked(client, method, route.path(arguments("nowhere", key)), headers)
         assert real == none
         assert real[0] in (404, 405)
         assert "Acme" not in real[1]
@@ -194,17 +221,18 @@ def test_to_an_outsider_a_project_does_not_exist(
 
 
 @pytest.mark.parametrize("headers", [{}, HTMX], ids=["plain", "htmx"])
-@pytest.mark.parametrize("route", [r for r in of(PROJECT) if "key_id" in r.arguments], ids=ids)
-def test_under_another_project_a_key_does_not_exist(
+@pytest.mark.parametrize("route", [r for r in of(PROJECT) if len(r.arguments) > 1], ids=ids)
+def test_under_another_project_neither_a_key_nor_anything_else_exists(
     outsider: User, key: Key, route: Route, headers: dict[str, str]
 ) -> None:
     client = signed_in(outsider)
     for method in METHODS:
-        real = asked(client, method, route.path({"slug": "elsewhere", "key_id": key.key_id}), headers)
-        none = asked(client, method, route.path({"slug": "elsewhere", "key_id": "A" * 12}), headers)
+        real = asked(client, method, route.path(arguments("elsewhere", key)), headers)
+        none = asked(client, method, route.path(NOTHING | {"slug": "elsewhere"}), headers)
         assert real == none
         assert real[0] in (404, 405)
         assert "Docs crawler" not in real[1]
+        assert "ines@" not in real[1]
     assert_untouched(key)
 
 
@@ -215,7 +243,7 @@ def test_a_deleted_project_does_not_exist_for_its_own_people(
     Project.objects.filter(pk=project.pk).update(deleted_at=at)
     client = signed_in(owner)
     for method in ("get", "post"):
-        status, said = asked(client, method, route.path({"slug": "acme", "key_id": key.key_id}), {})
+        status, said = asked(client, method, route.path(arguments("acme", key)), {})
         assert status in (404, 405)
         assert "Acme" not in said
 
@@ -229,6 +257,7 @@ def assert_untouched(key: Key) -> None:
     found = Key.objects.get(pk=key.pk)
     assert (found.version, found.revoked_at, found.confirmed_at) == (key.version, None, None)
     assert Key.objects.filter(project=key.project).count() == 2
+    assert Invitation.objects.filter(accepted_at=None, revoked_at=None, version=1).count() == 1
 
 
 # What every URL keeps to
@@ -240,7 +269,7 @@ def test_a_get_never_writes(owner: User, key: Key, route: Route) -> None:
     owner.save()
     client = signed_in(owner)
     with CaptureQueriesContext(connection) as queries:
-        client.get(route.path({"slug": "acme", "key_id": key.key_id}))
+        client.get(route.path(arguments("acme", key)))
     written = [query["sql"] for query in queries if not query["sql"].startswith("SELECT")]
     assert written == []
 
@@ -253,7 +282,7 @@ ODD: Final = ["%00", "%ff", "a%0ab", "%F0%9F%94%91", "..", "'"]
 def test_no_path_breaks_it(owner: User, project: Project, route: Route, text: str) -> None:
     client = signed_in(owner, raise_request_exception=False)
     for odd in route.arguments:
-        given = {"slug": "acme", "key_id": "A" * 12} | {odd: text}
+        given = NOTHING | {"slug": "acme"} | {odd: text}
         for method in ("get", "post"):
             response = getattr(client, method)(route.path(given))
             assert 400 <= response.status_code < 500

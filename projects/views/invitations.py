@@ -90,9 +90,10 @@ def _accept(request: HttpRequest, found: Invitation, user: User, at: datetime) -
 def _join(request: HttpRequest, found: Invitation, at: datetime) -> HttpResponse:
     form = JoinForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
-        given = {"name": form.cleaned_data["name"], "password": form.cleaned_data["password1"]}
+        # The password in no variable of another name: a report of an error leaves such out by theirs.
+        name, password = form.cleaned_data["name"], form.cleaned_data["password1"]
         try:
-            member = invitations.join(found, **given, at=at, address=_address(request))
+            member = invitations.join(found, name=name, password=password, at=at, address=_address(request))
         except ValidationError as error:
             form.take(error)
         except HasAccount:

@@ -87,11 +87,11 @@ def go_to(request: HttpRequest, url: str, message: str = "") -> HttpResponse:
     return response
 
 
-def _way_back(request: HttpRequest) -> str:
-    """Return the address to come back to after the sign-in.
+def way_back(request: HttpRequest) -> str:
+    """Return the address to come back to after the sign-in, or after a password was changed.
 
-    It enters the address of the sign-in page, which is no place for a pasted key; and what was posted
-    can't be asked for by GET.
+    It enters the address of the page in between, which is no place for a pasted key or an invitation's
+    token; and what was posted can't be asked for by GET.
     """
     address = request.get_full_path()
     if request.method not in ("GET", "HEAD") or holds_token(unquote(address)):
@@ -118,7 +118,7 @@ class SignedInMiddleware(LoginRequiredMiddleware):
         self, request: HttpRequest, view_func: Callable[..., Any]
     ) -> HttpResponse:
         if not is_fragment(request):
-            return redirect_to_login(_way_back(request))
+            return redirect_to_login(way_back(request))
         response = render(request, "partials/signed_out.html", status=401)
         patch_vary_headers(response, ["HX-Request"])
         return into(response, "#dialog-notice")

@@ -16,11 +16,16 @@ _STANDARD: Final = (*logging.makeLogRecord({}).__dict__, "message", "asctime", "
 
 # A password link is as good as a password until it is used, and it stands in the path.
 _PASSWORD_LINK: Final = re.compile(r"(/password/reset/key/[0-9A-Za-z]+-)(?!set-password/)[\w-]+")
+# So is an invitation; half of one as well, which isn't long enough to be taken for a secret by itself. What
+# has only 12 characters is an invitation's public id.
+_INVITATION_LINK: Final = re.compile(r"(/invitations/)[0-9A-Za-z]{13,}")
 
 
 def clean(text: str) -> str:
-    """Return `text` without tokens and without the secret part of password links."""
-    return _PASSWORD_LINK.sub(r"\1[redacted]", redact(text))
+    """Return `text` without tokens and without the secret part of password links and invitations."""
+    for link in (_PASSWORD_LINK, _INVITATION_LINK):
+        text = link.sub(r"\1[redacted]", text)
+    return redact(text)
 
 
 class JsonLines(JsonFormatter):

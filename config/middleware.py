@@ -13,7 +13,9 @@ from django.utils.http import urlencode
 from django_htmx.http import HttpResponseClientRedirect
 
 from config.addresses import client_address, comes_from_proxy
+from config.fragments import way_back
 from config.logs import clean, request_id
+from config.redaction import holds_token
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -47,6 +49,7 @@ class RequestMiddleware:
         try:
             response = self.get_response(request)
             response["X-Request-Id"] = known.id
+            _keep_address(known, response)
             _log(known, response, time.perf_counter() - started)
             return response
         finally:
@@ -62,6 +65,16 @@ def _identify(request: HttpRequest) -> KeyrackRequest:
         # Else whoever reaches Keyrack directly could pass off plain HTTP as HTTPS.
         request.META.pop("HTTP_X_FORWARDED_PROTO", None)
     return known
+
+
+def _keep_address(request: HttpRequest, response: HttpResponse) -> None:
+    """Where the address holds a secret (an invitation's), have no browser repeat it as a Referer.
+
+    Not even to Keyrack, as the policy of all other pages allows: a proxy in between may log it. What is left
+    is the origin, which Django's check of forms needs. Error pages too, so no view can see to it.
+    """
+    if holds_token(request.path):
+        response["Referrer-Policy"] = "strict-origin"
 
 
 def _log(request: KeyrackRequest, response: HttpResponse, seconds: float) -> None:
@@ -93,7 +106,7 @@ class MustChangePasswordMiddleware:
         if getattr(request, "htmx", False):
             return HttpResponseClientRedirect(url)
         if request.method == "GET":
-            url += "?" + urlencode({"next": request.get_full_path()})
+            url += "?" + urlencode({"next": way_back(request)})
         return HttpResponseRedirect(url)
 
 

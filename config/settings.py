@@ -219,6 +219,8 @@ ACCOUNT_RATE_LIMITS = {
     "change_password": "10/m/user",
     "reauthenticate": "10/m/user",
     "reset_password_from_key": "20/m/ip",
+    # Every link that is opened and every form of one, whether or not there is such an invitation.
+    "invitation": "30/m/ip",
 }
 
 SESSION_ENGINE = "config.sessions"

@@ -436,6 +436,8 @@ class ListForm(QuietForm):
     )
     mine = forms.BooleanField(label="Created by me", required=False)
     unused = forms.BooleanField(label="Not used for 90 days", required=False)
+    # A person's public id; the pages about members lead here with it.
+    by = forms.RegexField(r"^[0-9A-Za-z]{12}\Z", required=False)
     sort = forms.ChoiceField(required=False, choices=[(name, name) for name in SORTS])
     after = forms.RegexField(r"^[0-9A-Za-z]{12}\Z", required=False)
     before = forms.RegexField(r"^[0-9A-Za-z]{12}\Z", required=False)

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
+from django.db.models import Exists, OuterRef, Q
 from django.forms import BoundField
 from django.http import QueryDict
 from django.urls import reverse
@@ -17,7 +18,7 @@ from keys.querysets import LAST_REVOKED_FIRST, NEWEST_FIRST, SORTS, KeyQuerySet
 from keys.rows import Row
 from keys.search import ByKey, ByName, Nothing, Sought, is_key_id, read
 from projects.access import Access
-from projects.models import Project
+from projects.models import Membership, Project, User
 from projects.querysets import Order, page
 
 _COUNTED_AT_MOST: Final = 1000
@@ -51,13 +52,18 @@ class Tab:
         """Return the address of its `list`, `search` or `create`."""
         return reverse(f"{self.name}_{page}", args=[project.slug])
 
+    @property
+    def only(self) -> Q:
+        """The condition for its keys."""
+        return Q(type__in=self.types)
+
     def keys(self, project: Project) -> KeyQuerySet:
-        return Key.objects.of(project).filter(type__in=self.types)
+        return Key.objects.of(project).filter(self.only)
 
 
 PROJECT_KEYS: Final = Tab(
     "key", "Project keys", "API keys", "Project API keys", "a project key",
-    [kind for kind in KeyType if kind != KeyType.AGENT],
+    tuple(kind for kind in KeyType if kind != KeyType.AGENT),
 )  # fmt: skip
 AGENT_KEYS: Final = Tab(
     "agent", "Agent keys", "Agent keys", "Agent keys", "an agent key", [KeyType.AGENT],
@@ -120,9 +126,14 @@ class Listing:
         self.access, self._actor, self._at, self.tab = access, actor, at, tab
         self.form = ListForm(params, types=tab.types)
         self.given: dict[str, Any] = self.form.values()
-        self.problem = "" if self.form.is_valid() else "This link asks for something that isn't here."
+        self.person = _person(access.project, self.given["by"]) if "by" in self.given else None
+        lost = "by" in self.given and self.person is None
+        if lost:
+            self.given = {"sort": NEWEST_FIRST}
+        valid = self.form.is_valid() and not lost
+        self.problem = "" if valid else "This link asks for something that isn't here."
         self.order: Order = SORTS[self.given["sort"]]
-        self.filtered = any(name in self.given for name in self.form.filters)
+        self.filtered = any(name in self.given for name in (*self.form.filters, "by"))
 
     def keys(self) -> KeyQuerySet:
         """The keys of the first table: not revoked, searched and filtered."""
@@ -136,6 +147,8 @@ class Listing:
             found = found.with_status(given["status"], at)
         if "mine" in given:
             found = found.made_by(self.access.user)
+        if self.person is not None:
+            found = found.known_to(self.person, self.access.project)
         return found.unused_since(at) if "unused" in given else found
 
     def revoked_keys(self) -> KeyQuerySet:
@@ -172,7 +185,7 @@ class Listing:
 
     def clear(self) -> dict[str, str]:
         """The queries that take a search away, and what the first one's link says."""
-        filters = dict.fromkeys(self.form.filters, "")
+        filters = dict.fromkeys((*self.form.filters, "by"), "")
         label = "Clear search" if {"q", "key"} & self.given.keys() else "Clear filters"
         return {
             "label": label if not self.filtered or label == "Clear filters" else "Clear all",
@@ -275,6 +288,13 @@ class Listing:
 
     def _known(self) -> KeyQuerySet:
         return self.tab.keys(self.access.project)
+
+
+def _person(project: Project, public_id: str) -> User | None:
+    """Return a member of the project, or somebody who left keys behind; None for anybody else. One query."""
+    made = Key.objects.filter(project=project, created_by=OuterRef("pk"))
+    member = Membership.objects.filter(project=project, user=OuterRef("pk"))
+    return User.objects.filter(Exists(member) | Exists(made), public_id=public_id).first()
 
 
 def _matches(found: KeyQuerySet) -> str:

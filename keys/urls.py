@@ -3,7 +3,7 @@ from django.urls.converters import StringConverter
 
 from keys import docs
 from keys.api import keys, openapi, tokens
-from keys.views import agents, channels, recovery
+from keys.views import agents, channels, members, recovery
 from keys.views import keys as views
 
 
@@ -18,6 +18,7 @@ register_converter(KeyId, "key_id")
 api = "api/v1/"
 settings = "projects/<slug:slug>/settings/keys/"
 of_channels = "projects/<slug:slug>/settings/channels/"
+people = "projects/<slug:slug>/settings/members/"
 
 urlpatterns = [
     path(settings, views.key_list, name="key_list"),
@@ -43,6 +44,20 @@ urlpatterns = [
     path(f"{of_channels}<slug:channel>/close/", channels.channel_close, name="channel_close"),
     path(f"{of_channels}<slug:channel>/keys/", channels.channel_keys, name="channel_keys"),
     path(f"{of_channels}<slug:channel>/keys/new/", channels.channel_issue, name="channel_issue"),
+    path(people, members.member_list, name="member_list"),
+    path(f"{people}invite/", members.member_invite, name="member_invite"),
+    path(f"{people}<public_id:person_id>/role/", members.member_role, name="member_role"),
+    path(f"{people}<public_id:person_id>/remove/", members.member_remove, name="member_remove"),
+    path(
+        f"{people}invitations/<public_id:invitation_id>/renew/",
+        members.invitation_renew,
+        name="invitation_renew",
+    ),
+    path(
+        f"{people}invitations/<public_id:invitation_id>/revoke/",
+        members.invitation_revoke,
+        name="invitation_revoke",
+    ),
     path("docs/", docs.docs_index, name="docs_index"),
     path("docs/present-a-key/", docs.docs_present_a_key, name="docs_present_a_key"),
     path("docs/scopes/", docs.docs_scopes, name="docs_scopes"),

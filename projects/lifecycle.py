@@ -27,6 +27,11 @@ project_founded = Signal()
 # catalogue. A receiver refuses by raising ValidationError: `keys` does where a living key holds one.
 scopes_leaving = Signal()
 
+
+class RoleChanged(Exception):
+    """Somebody else has given the member another role since it was read; nothing was changed."""
+
+
 # `new` is a page of its own under /projects/.
 _RESERVED_SLUGS = frozenset({"new"})
 
@@ -139,7 +144,7 @@ def add_member(project: Project, user: User, role: int, *, actor: audit.Actor, a
     Raises ValidationError (user: a member already, or not active; role; the project was deleted),
     PermissionDenied below owner. Locks the heads of the site log and of the project's.
     """
-    wanted = _role(role)
+    wanted = known_role(role)
     with _members(project, actor, at) as (log, current):
         if not User.objects.filter(pk=user.pk, is_active=True).exists():
             raise ValidationError({"user": "This account isn't active."})
@@ -151,16 +156,21 @@ def add_member(project: Project, user: User, role: int, *, actor: audit.Actor, a
     return member
 
 
-def change_role(project: Project, user: User, role: int, *, actor: audit.Actor, at: datetime) -> Membership:
+def change_role(
+    project: Project, user: User, role: int, *, actor: audit.Actor, at: datetime, was: int | None = None
+) -> Membership:
     """Give a member another role and return the membership.
 
+    `was` is the role that whoever decides has seen: RoleChanged where it is another one by now.
     Raises Membership.DoesNotExist, ValidationError (role; the last owner; the project was deleted),
     PermissionDenied below owner. Locks the heads of the site log and of the project's.
     """
-    wanted = _role(role)
+    wanted = known_role(role)
     with _members(project, actor, at) as (log, current):
         member = Membership.objects.get(project=current, user=user)
         before = Role(member.role)
+        if was is not None and was != before:
+            raise RoleChanged(f"{user.label} is {before.label} by now: somebody else has changed the role.")
         if wanted != before:
             if before is Role.OWNER:
                 _refuse_last_owner(current, user)
@@ -349,7 +359,8 @@ _GRAMMAR: Final = (
 )
 
 
-def _role(role: int) -> Role:
+def known_role(role: int) -> Role:
+    """Return the role of this number. Raises ValidationError (role)."""
     try:
         return Role(role)
     except ValueError:

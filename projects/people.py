@@ -28,7 +28,7 @@ def create_person(email: str, *, name: str = "", is_staff: bool = False, actor: 
 
     Raises ValidationError (email, name), PermissionDenied for whoever isn't staff.
     """
-    person = User(email=_address(email), name=_name(name), is_staff=is_staff, date_joined=at)
+    person = User(email=clean_address(email), name=_name(name), is_staff=is_staff, date_joined=at)
     person.set_unusable_password()
     with _opened(actor, at) as log:
         _refuse_taken(person.email)
@@ -44,7 +44,7 @@ def edit_person(person: User, *, email: str, name: str, is_staff: bool, actor: A
     Raises ValidationError (email, name, is_staff: the last active account of staff, or one's own),
     PermissionDenied for whoever isn't staff. An edit that changes nothing writes nothing.
     """
-    address = _address(email)
+    address = clean_address(email)
     wanted: dict[str, Any] = {"email": address, "name": _name(name), "is_staff": is_staff}
     with _opened(actor, at) as log:
         current = User.objects.get(pk=person.pk)
@@ -158,7 +158,8 @@ def _listed(projects: list[Project]) -> str:
     return ", ".join(names) if len(names) < 4 else f"{', '.join(names[:3])} and more"
 
 
-def _address(email: str) -> str:
+def clean_address(email: str) -> str:
+    """Return an e-mail address in small letters, as accounts have it. Raises ValidationError (email)."""
     cleaned = email.strip().lower()
     try:
         validate_email(cleaned)

@@ -1,9 +1,12 @@
 from django.urls import path
 
-from projects import views
+from projects.views import invitations, projects
 
 urlpatterns = [
-    path("", views.home, name="home"),
-    path("projects/", views.project_list, name="project_list"),
-    path("projects/new/", views.project_create, name="project_create"),
+    path("", projects.home, name="home"),
+    path("projects/", projects.project_list, name="project_list"),
+    path("projects/new/", projects.project_create, name="project_create"),
+    # Any text: a link that was cut short gets an answer that says so.
+    path("invitations/<str:token>/", invitations.invitation, name="invitation"),
+    path("invitations/mine/<public_id:invitation_id>/", invitations.invitation_mine, name="invitation_mine"),
 ]

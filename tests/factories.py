@@ -16,6 +16,7 @@ from keys.drafts import Draft
 from keys.kinds import KeyType
 from keys.lifecycle import Issued
 from projects.audit import Actor
+from projects.invitations import Invited, invite
 from projects.models import Channel, ChannelKind, Membership, Project, Role, User
 from projects.names import fold
 
@@ -120,6 +121,18 @@ class _IssuedKeys(Factory[Issued]):
 
 # A key with its token, from the verb *issue*; by the system unless `actor=` is given.
 IssuedFactory = _maker(_IssuedKeys)
+
+
+def invited(
+    project: Project,
+    owner: User,
+    email: str = "ines@example.test",
+    *,
+    role: Role = Role.OPERATOR,
+    at: datetime | None = None,
+) -> Invited:
+    """Return an invitation with its token, from the verb."""
+    return invite(project, email, role, actor=acting(owner, project), at=at or timezone.now())
 
 
 def acting(user: User, project: Project, address: str | None = None) -> Actor:

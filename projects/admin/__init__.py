@@ -1,4 +1,4 @@
-"""The administration for staff: people, projects, members, scope catalogues and the audit log."""
+"""The administration for staff: people, projects, who belongs to them, scopes and the audit log."""
 
 # Both register pages of their own. They are imported first, so that these can be taken away again.
 import allauth.account.admin  # noqa: F401
@@ -7,9 +7,9 @@ from allauth.account.models import EmailAddress
 from django.contrib import admin
 from django.contrib.auth.models import Group
 
-from projects.admin import events, members, people, projects, scopes
+from projects.admin import events, invitations, members, people, projects, scopes
 
-__all__ = ["events", "members", "people", "projects", "scopes"]
+__all__ = ["events", "invitations", "members", "people", "projects", "scopes"]
 
 # Whoever is staff may do all that staff may: there are no groups. An account has the one address that it
 # signs in with.

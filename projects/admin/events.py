@@ -22,7 +22,12 @@ _SHOWN: Final = 20
 # Verbs whose `changes` are what the thing was made as; all others have each value before and after.
 _FOUNDING: Final = frozenset({"key.issued", "person.created"})
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.\d]*\+00:00")
-_PAGES: Final = {"key": "keys_key", "person": "projects_user", "project": "projects_project"}
+_PAGES: Final = {
+    "key": "keys_key",
+    "person": "projects_user",
+    "project": "projects_project",
+    "invitation": "projects_invitation",
+}
 
 
 class LogFilter(LinkedFilter):

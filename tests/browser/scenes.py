@@ -21,11 +21,21 @@ from keys.drafts import Draft, Edit
 from keys.kinds import NEVER_EXPIRES, KeyType
 from keys.models import Key, KeyActivity
 from keys.permissions import KeyActor
+from projects import invitations
+from projects import lifecycle as lifecycle_of_projects
 from projects.audit import Actor
 from projects.lifecycle import create_project
-from projects.models import Project, Role, User
+from projects.models import Invitation, Membership, Project, Role, User
 from tests.browser import steps
-from tests.factories import ChannelFactory, IssuedFactory, MembershipFactory, ProjectFactory, acting
+from tests.factories import (
+    ChannelFactory,
+    IssuedFactory,
+    MembershipFactory,
+    ProjectFactory,
+    UserFactory,
+    acting,
+    invited,
+)
 
 LONG_NAME: Final = ("Überprüfungsschnittstellenübersetzer" * 3)[:100]
 RTL_NAME: Final = "مزامنة مركز المساعدة"
@@ -963,6 +973,270 @@ def edited(page: Page) -> None:
     expect(page.get_by_text("Shipping agent was saved.")).to_be_visible()
 
 
+# Members
+
+
+def at_members(page: Page) -> None:
+    page.goto(steps.MEMBERS)
+
+
+def person(name: str) -> User:
+    return User.objects.get(name=name)
+
+
+@scene("members")
+def members(page: Page) -> None:
+    project, owner = Project.objects.get(slug="acme"), person("Mara Lindqvist")
+    long = UserFactory(name=LONG_NAME, email=f"{'long.address.' * 4}name@sub.example.test")
+    lapsed = MembershipFactory(project=project, user=long, role=Role.OWNER)
+    at = owner.date_joined
+    invited(project, long, "anna@example.test", role=Role.ADMIN, at=at)
+    Membership.objects.filter(pk=lapsed.pk).update(role=Role.ADMIN)
+    User.objects.filter(pk=long.pk).update(is_active=False)
+    invited(project, owner, at=at)
+    invited(project, owner, "somebody.whose.address.is.long@a.rather.long.example.test", at=at)
+    invited(project, owner, "otto@example.test", at=at - timedelta(days=8))
+    User.objects.filter(pk=owner.pk).update(last_login=at)
+    at_members(page)
+    expect(page.get_by_role("table", name="Invitations")).to_be_visible()
+
+
+@scene("members without invitations")
+def members_alone(page: Page) -> None:
+    at_members(page)
+    expect(page.get_by_text("Nobody is invited at the moment.")).to_be_visible()
+
+
+@scene("members without JavaScript", javascript=False)
+def members_plain(page: Page) -> None:
+    at_members(page)
+
+
+@scene("members, for a viewer", who="viewer")
+def members_viewer(page: Page) -> None:
+    at_members(page)
+
+
+@scene("members, second page")
+def members_second_page(page: Page) -> None:
+    project = Project.objects.get(slug="acme")
+    for _ in range(60):
+        MembershipFactory(project=project, role=Role.VIEWER)
+    at_members(page)
+    page.get_by_role("link", name="Next").click()
+    expect(page.get_by_role("link", name="Previous")).to_be_visible()
+
+
+@scene("members, a place that isn't there", complaints=(400,))
+def members_problem(page: Page) -> None:
+    page.goto(f"{steps.MEMBERS}?after=000000000000")
+
+
+@scene("invite a member")
+def invite(page: Page) -> None:
+    at_members(page)
+    page.get_by_role("link", name="Invite member").click()
+    settled(page, "Invite member")
+
+
+@scene("invite a member, page", javascript=False)
+def invite_page(page: Page) -> None:
+    page.goto(f"{steps.MEMBERS}invite/")
+
+
+@scene("invite a member refused", complaints=(422,))
+def invite_refused(page: Page) -> None:
+    invited(Project.objects.get(slug="acme"), person("Mara Lindqvist"))
+    invite(page)
+    steps.fill_invitation(page, "ines@example.test", "Operator")
+    page.get_by_role("button", name="Invite").click()
+    expect(page.get_by_text("has an open invitation")).to_be_visible()
+
+
+@scene("an invitation's link")
+def invitation_link(page: Page) -> None:
+    at_members(page)
+    steps.invite(page, "ines@example.test", "Operator")
+    settled(page, "Copy the invitation link")
+
+
+@scene("an invitation's link, clipboard refused")
+def invitation_link_refused(page: Page) -> None:
+    page.add_init_script("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    invitation_link(page)
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_text("Couldn't copy. The link is selected")).to_be_visible()
+
+
+@scene("an invitation's link, page", javascript=False)
+def invitation_link_page(page: Page) -> None:
+    at_members(page)
+    steps.invite(page, "ines@example.test", "Operator")
+
+
+@scene("make a new link")
+def new_link(page: Page) -> None:
+    invited(Project.objects.get(slug="acme"), person("Mara Lindqvist"))
+    at_members(page)
+    page.get_by_role("link", name="Make a new link for ines@example.test").click()
+    settled(page, "Make a new link?")
+
+
+@scene("an invitation that somebody else has ended", complaints=(409,))
+def invitation_conflict(page: Page) -> None:
+    project, owner = Project.objects.get(slug="acme"), person("Mara Lindqvist")
+    revoke_invitation_dialog(page)
+    public_id = Invitation.objects.get().public_id
+    invitations.revoke_invitation(
+        project, public_id, actor=acting(owner, project), at=owner.date_joined + timedelta(minutes=1)
+    )
+    page.get_by_role("button", name="Revoke invitation").click()
+    expect(page.get_by_text("was revoked already")).to_be_visible()
+
+
+@scene("revoke an invitation")
+def revoke_invitation_dialog(page: Page) -> None:
+    invited(Project.objects.get(slug="acme"), person("Mara Lindqvist"))
+    at_members(page)
+    page.get_by_role("link", name="Revoke the invitation of ines@example.test").click()
+    settled(page, "Revoke invitation?")
+
+
+@scene("change a role")
+def change_role(page: Page) -> None:
+    at_members(page)
+    page.get_by_role("link", name="Change role of Otis Brandt").click()
+    settled(page, "Role of Otis Brandt")
+
+
+@scene("change the role of the last owner", complaints=(422,))
+def change_last_role(page: Page) -> None:
+    at_members(page)
+    page.get_by_role("link", name="Change role of Mara Lindqvist").click()
+    settled(page, "Role of Mara Lindqvist")
+    page.get_by_role("radio", name="Viewer").check()
+    steps.confirm_password(page)
+    page.get_by_role("button", name="Change role").click()
+    expect(page.get_by_role("alert")).to_contain_text("is the last owner of Acme")
+
+
+@scene("remove a member")
+def remove_member(page: Page) -> None:
+    project, operator = Project.objects.get(slug="acme"), person("Otis Brandt")
+    for number in range(12):
+        IssuedFactory(project=project, name=f"Deploy {number}", actor=acting(operator, project))
+    at_members(page)
+    page.get_by_role("link", name="Remove Otis Brandt").click()
+    settled(page, "Remove Otis Brandt?")
+
+
+@scene("remove a member, page", javascript=False)
+def remove_member_page(page: Page) -> None:
+    page.goto(f"{steps.MEMBERS}{person('Otis Brandt').public_id}/remove/")
+
+
+@scene("a member removed, with keys")
+def member_removed(page: Page) -> None:
+    at_members(page)
+    steps.remove_member(page, "Otis Brandt")
+    expect(page.get_by_role("link", name="Review keys")).to_be_visible()
+
+
+@scene("leave a project")
+def leave(page: Page) -> None:
+    at_members(page)
+    page.get_by_role("link", name="Leave Acme").click()
+    settled(page, "Leave Acme?")
+
+
+@scene("the keys of somebody")
+def keys_of_somebody(page: Page) -> None:
+    page.goto(f"{steps.KEYS}?by={person('Otis Brandt').public_id}")
+    expect(page.get_by_text("Keys that Otis Brandt created")).to_be_visible()
+
+
+# An invitation, as whoever is invited sees it
+
+
+def invitation_of(email: str = "ines@example.test") -> str:
+    project, owner = Project.objects.get(slug="acme"), person("Mara Lindqvist")
+    return reverse("invitation", args=[invited(project, owner, email).token])
+
+
+@scene("join with a new account", who=None)
+def join(page: Page) -> None:
+    page.goto(invitation_of())
+    expect(page.get_by_label("Your name")).to_be_visible()
+
+
+@scene("join refused", who=None, complaints=(422,))
+def join_refused(page: Page) -> None:
+    page.goto(invitation_of())
+    page.get_by_role("button", name="Join Acme").click()
+    expect(page.get_by_text("There is a problem")).to_be_visible()
+
+
+@scene("join a project with a long name", who=None)
+def join_long(page: Page) -> None:
+    Project.objects.filter(slug="acme").update(name=LONG_NAME)
+    page.goto(invitation_of())
+
+
+@scene("join with an account", who=None)
+def join_sign_in(page: Page) -> None:
+    page.goto(invitation_of("nobody@example.test"))
+    expect(page.get_by_role("link", name="Sign in as nobody@example.test to join")).to_be_visible()
+
+
+@scene("join as who is signed in", who="nobody")
+def join_signed_in(page: Page) -> None:
+    page.goto(invitation_of("nobody@example.test"))
+    expect(page.get_by_role("button", name="Join Acme")).to_be_visible()
+
+
+@scene("an invitation of somebody else")
+def join_other(page: Page) -> None:
+    page.goto(invitation_of())
+    expect(page.get_by_text("this invitation is for")).to_be_visible()
+
+
+@scene("an invitation of a member", who="viewer")
+def join_member(page: Page) -> None:
+    project, owner = Project.objects.get(slug="acme"), person("Mara Lindqvist")
+    Membership.objects.filter(project=project, user__name="Vera Sato").delete()
+    url = invitation_of("vera@example.test")
+    lifecycle_of_projects.add_member(
+        project, person("Vera Sato"), Role.VIEWER, actor=acting(owner, project), at=owner.date_joined
+    )
+    page.goto(url)
+
+
+@scene("an invitation that was used", who=None, complaints=(410,))
+def invitation_used(page: Page) -> None:
+    url = invitation_of()
+    Invitation.objects.update(accepted_at=person("Mara Lindqvist").date_joined)
+    page.goto(url)
+
+
+@scene("an invitation that has expired", who=None, complaints=(410,))
+def invitation_expired(page: Page) -> None:
+    url = invitation_of()
+    Invitation.objects.update(expires_at=person("Mara Lindqvist").date_joined)
+    page.goto(url)
+
+
+@scene("an invitation that was taken back", complaints=(410,))
+def invitation_revoked(page: Page) -> None:
+    url = invitation_of()
+    Invitation.objects.update(revoked_at=person("Mara Lindqvist").date_joined)
+    page.goto(url)
+
+
+@scene("an invitation that doesn't work", who=None, complaints=(404,))
+def invitation_unknown(page: Page) -> None:
+    page.goto("/invitations/nothing/")
+
+
 # The docs
 
 
@@ -1026,7 +1300,7 @@ def csrf(page: Page) -> dict[str, str | float | bool]:
 @scene("an error of ours", complaints=(500, 404))
 def error(page: Page) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("projects.views.Project", None)
+        patch.setattr("projects.views.projects.Project", None)
         page.goto("/projects/")
 
 
@@ -1036,5 +1310,5 @@ def bad_request(page: Page) -> None:
         raise SuspiciousOperation
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("projects.views.Project", SimpleNamespace(objects=SimpleNamespace(of=suspect)))
+        patch.setattr("projects.views.projects.Project", SimpleNamespace(objects=SimpleNamespace(of=suspect)))
         page.goto("/projects/")

@@ -10,7 +10,7 @@ from tests.browser import scenes
 from tests.browser.conftest import OpenContext
 from tests.browser.test_every_scene import sticking_out, too_small, violations
 from tests.browser.test_leaving_no_trace import go_back
-from tests.factories import UserFactory
+from tests.factories import UserFactory, invited
 
 PAGES = {
     "overview": "/admin/",
@@ -22,6 +22,7 @@ PAGES = {
     "deleting a project": "/admin/projects/project/acme/delete/",
     "members": "/admin/projects/membership/",
     "adding a member": "/admin/projects/membership/add/?project=acme",
+    "invitations": "/admin/projects/invitation/",
     "scopes": "/admin/projects/resource/",
     "editing a resource": "/admin/projects/resource/acme.sources/edit/",
     "channels": "/admin/projects/channel/",
@@ -41,6 +42,7 @@ def page(open_context: OpenContext, project: Project, owner: User, operator: Use
     """Somebody of staff; whatever the browser complains about (a breach of the policy too) fails the test."""
     scenes.furnish(project, owner, operator, at)
     ines = UserFactory(name="Ines Varga", email="ines@example.test", is_staff=True)
+    invited(project, owner, "otto@example.test")
     return open_context(ines, reduced_motion="reduce").new_page()
 
 

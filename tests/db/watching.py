@@ -11,9 +11,11 @@ from projects.models import (
     AuditChain,
     AuditEvent,
     Channel,
+    Invitation,
     Membership,
     Project,
     Resource,
+    User,
 )
 
 _WRITES = ("INSERT", "UPDATE", "DELETE")
@@ -31,7 +33,8 @@ def verbs(project: Project) -> list[str]:
 def everything() -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every table that a verb writes."""
     tables = (
-        Project, Resource, Membership, Channel, Key, KeyActivity, IssueNonce, AuditChain, AuditEvent,
+        User, Project, Resource, Membership, Invitation, Channel, Key, KeyActivity, IssueNonce, AuditChain,
+        AuditEvent,
     )  # fmt: skip
     return {
         model.__name__: [_plain(row) for row in model._base_manager.order_by("pk").values_list()]

@@ -11,8 +11,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from keys.models import Key
-from projects.models import Channel, Project, User
-from tests.factories import ChannelFactory, IssuedFactory, acting
+from projects.models import Channel, Invitation, Project, User
+from tests.factories import ChannelFactory, IssuedFactory, acting, invited
 from tests.meta.routes import Route, routes
 from tests.web.pages import HTMX, Page, signed_in
 
@@ -36,6 +36,8 @@ PUBLIC: Final = {
     "docs_channels",
     "docs_api",
     "openapi",
+    # Whoever has an invitation's link; it says nothing where the link isn't good.
+    "invitation",
 }
 # Opened by a key and not by a session; and how each refuses whoever comes without one.
 API: Final = {
@@ -58,6 +60,8 @@ PERSONAL: Final = {
     "project_create",
     "account_change_password",
     "account_reauthenticate",
+    # Of an invitation that isn't theirs it says what it says of none.
+    "invitation_mine",
     # A redirect to the console's own page.
     "admin/password_change/",
 }
@@ -86,6 +90,12 @@ PROJECT: Final = {
     "channel_close",
     "channel_keys",
     "channel_issue",
+    "member_list",
+    "member_invite",
+    "member_role",
+    "member_remove",
+    "invitation_renew",
+    "invitation_revoke",
 }
 # Staff: everything under admin/ that isn't named above.
 STAFF: Final = "admin:"
@@ -110,15 +120,30 @@ def of(names: Iterable[str]) -> list[Route]:
 CHANNEL: Final = "support-bot"
 
 
-def given(slug: str = "acme", key_id: str = "A" * 12) -> dict[str, str]:
-    """Return what fills the arguments of a URL."""
-    return {"slug": slug, "key_id": key_id, "channel": CHANNEL}
-
-
 @pytest.fixture
 def key(project: Project, owner: User, at: datetime) -> Key:
     ChannelFactory(project=project, slug=CHANNEL, name="Support bot")
+    invited(project, owner)
     return IssuedFactory(project=project, actor=acting(owner, project), at=at, name="Docs crawler").key
+
+
+# Addresses in which nothing is there.
+NOTHING: Final = {"slug": "nowhere", "channel": "nothing"} | dict.fromkeys(
+    ("key_id", "person_id", "invitation_id"), "A" * 12
+)
+
+
+def arguments(slug: str, key: Key) -> dict[str, str]:
+    """Return what fills in the address of a route, of things that are there."""
+    invitation = Invitation.objects.get(project=key.project)
+    person = User.objects.get(memberships__project=key.project)
+    return {
+        "slug": slug,
+        "key_id": key.key_id,
+        "channel": CHANNEL,
+        "person_id": person.public_id,
+        "invitation_id": invitation.public_id,
+    }
 
 
 def test_every_url_is_on_one_list() -> None:
@@ -153,7 +178,7 @@ def test_no_primary_key_stands_in_a_url() -> None:
 def test_whoever_is_signed_out_is_led_to_the_door(
     client: Client, key: Key, route: Route, method: str
 ) -> None:
-    path = route.path(given(key_id=key.key_id))
+    path = route.path(arguments("acme", key))
     response = getattr(client, method)(path)
     assert response.status_code == 302
     assert response["Location"].startswith(LOGIN)
@@ -163,7 +188,7 @@ def test_whoever_is_signed_out_is_led_to_the_door(
 @pytest.mark.parametrize("method", ["get", "post"])
 @pytest.mark.parametrize("route", of(PERSONAL | PROJECT), ids=ids)
 def test_htmx_is_never_led_to_the_door(client: Client, key: Key, route: Route, method: str) -> None:
-    path = route.path(given(key_id=key.key_id))
+    path = route.path(arguments("acme", key))
     response = getattr(client, method)(path, headers=HTMX)
     assert response.status_code == 401
     assert not Page(response).is_whole
@@ -210,8 +235,8 @@ def test_to_an_outsider_a_project_does_not_exist(
     client = signed_in(outsider)
     statuses = set()
     for method in METHODS:
-        real = asked(client, method, route.path(given(key_id=key.key_id)), headers)
-        none = asked(client, method, route.path(given("nowhere", key.key_id)), headers)
+        real = asked(client, method, route.path(arguments("acme", key)), headers)
+        none = asked(client, method, route.path(arguments("nowhere", key)), headers)
         assert real == none
         assert real[0] in (404, 405)
         assert "Acme" not in real[1]
@@ -221,17 +246,18 @@ def test_to_an_outsider_a_project_does_not_exist(
 
 
 @pytest.mark.parametrize("headers", [{}, HTMX], ids=["plain", "htmx"])
-@pytest.mark.parametrize("route", [r for r in of(PROJECT) if "key_id" in r.arguments], ids=ids)
-def test_under_another_project_a_key_does_not_exist(
+@pytest.mark.parametrize("route", [r for r in of(PROJECT) if len(r.arguments) > 1], ids=ids)
+def test_under_another_project_neither_a_key_nor_anything_else_exists(
     outsider: User, key: Key, route: Route, headers: dict[str, str]
 ) -> None:
     client = signed_in(outsider)
     for method in METHODS:
-        real = asked(client, method, route.path(given("elsewhere", key.key_id)), headers)
-        none = asked(client, method, route.path(given("elsewhere")), headers)
+        real = asked(client, method, route.path(arguments("elsewhere", key)), headers)
+        none = asked(client, method, route.path(NOTHING | {"slug": "elsewhere"}), headers)
         assert real == none
         assert real[0] in (404, 405)
         assert "Docs crawler" not in real[1]
+        assert "ines@" not in real[1]
     assert_untouched(key)
 
 
@@ -242,8 +268,8 @@ def test_under_another_project_a_channel_does_not_exist(
 ) -> None:
     client = signed_in(outsider)
     for method in METHODS:
-        real = asked(client, method, route.path(given("elsewhere")), headers)
-        none = asked(client, method, route.path(given("elsewhere") | {"channel": "nothing"}), headers)
+        real = asked(client, method, route.path(NOTHING | {"slug": "elsewhere", "channel": CHANNEL}), headers)
+        none = asked(client, method, route.path(NOTHING | {"slug": "elsewhere"}), headers)
         assert real == none
         assert real[0] in (404, 405)
         assert "Support bot" not in real[1]
@@ -257,7 +283,7 @@ def test_a_deleted_project_does_not_exist_for_its_own_people(
     Project.objects.filter(pk=project.pk).update(deleted_at=at)
     client = signed_in(owner)
     for method in ("get", "post"):
-        status, said = asked(client, method, route.path(given(key_id=key.key_id)), {})
+        status, said = asked(client, method, route.path(arguments("acme", key)), {})
         assert status in (404, 405)
         assert "Acme" not in said
 
@@ -273,6 +299,7 @@ def assert_untouched(key: Key) -> None:
     assert Key.objects.filter(project=key.project).count() == 2
     channel = Channel.objects.get(project=key.project)
     assert (channel.name, channel.version, channel.closed_at) == ("Support bot", 1, None)
+    assert Invitation.objects.filter(accepted_at=None, revoked_at=None, version=1).count() == 1
 
 
 # What every URL keeps to
@@ -284,7 +311,7 @@ def test_a_get_never_writes(owner: User, key: Key, route: Route) -> None:
     owner.save()
     client = signed_in(owner)
     with CaptureQueriesContext(connection) as queries:
-        client.get(route.path(given(key_id=key.key_id)))
+        client.get(route.path(arguments("acme", key)))
     written = [query["sql"] for query in queries if not query["sql"].startswith("SELECT")]
     assert written == []
 
@@ -297,8 +324,9 @@ ODD: Final = ["%00", "%ff", "a%0ab", "%F0%9F%94%91", "..", "'"]
 def test_no_path_breaks_it(owner: User, project: Project, route: Route, text: str) -> None:
     client = signed_in(owner, raise_request_exception=False)
     for odd in route.arguments:
+        given = NOTHING | {"slug": "acme"} | {odd: text}
         for method in ("get", "post"):
-            response = getattr(client, method)(route.path(given() | {odd: text}))
+            response = getattr(client, method)(route.path(given))
             assert 400 <= response.status_code < 500
 
 

@@ -6,17 +6,20 @@ from datetime import datetime
 from typing import Any, Final
 
 import pytest
+from django.urls import reverse
 from pytest_django import Settings
 
 from config.logs import JsonLines
 from keys import tokens
 from keys.lifecycle import Issued
 from projects.models import Project, User
-from tests.factories import IssuedFactory, acting
+from tests.factories import IssuedFactory, acting, invited
 from tests.meta.canary import LIST, WHOAMI, Watch, Watched, fields, shown, watching
 from tests.web.pages import url_of
 
 pytestmark = pytest.mark.django_db
+
+PASSWORD: Final = "quartz lantern 77"
 
 
 @pytest.fixture
@@ -99,6 +102,31 @@ def send_header(client: Watched, issued: Issued) -> None:
     client.get(WHOAMI, headers={"X-API-Key": issued.token})
 
 
+def send_invite(client: Watched, issued: Issued) -> None:
+    owner = User.objects.get(memberships__project=issued.key.project)
+    owner.set_password(PASSWORD)
+    owner.save(update_fields=["password"])
+    client.force_login(owner)
+    typed = {"email": "otto@example.test", "role": "20", "current_password": PASSWORD}
+    client.post(url_of("member_invite"), typed)
+
+
+def send_open(client: Watched, issued: Issued) -> None:
+    Watched(client.watch).get(link_of(issued))
+
+
+def send_join(client: Watched, issued: Issued) -> None:
+    typed = {"name": "Inês Prado", "password1": PASSWORD, "password2": PASSWORD}
+    Watched(client.watch).post(link_of(issued), typed)
+
+
+def link_of(issued: Issued) -> str:
+    """Return the address of an invitation, which whatever breaks has among its variables."""
+    project = issued.key.project
+    given = invited(project, User.objects.get(memberships__project=project))
+    return reverse("invitation", args=[given.token])
+
+
 Send = Callable[[Watched, Issued], None]
 
 # Where it breaks, and what is under way then. In each the secret is in some frame's variables.
@@ -126,6 +154,17 @@ BREAKS: Final[list[tuple[str, Send]]] = [
     ("keys.verification._read", send_bearer),
     ("keys.verification.tokens.verify_secret", send_bearer),
     ("keys.verification._memo", send_header),
+    ("projects.invitations._hash", send_invite),
+    ("projects.invitations._record", send_invite),
+    ("keys.views.members._link", send_invite),
+    ("keys.views.members.answer", send_invite),
+    ("projects.views.invitations.invitations.opened_by", send_open),
+    ("projects.invitations._open", send_open),
+    ("projects.views.invitations._page", send_open),
+    ("projects.views.invitations.invitations.join", send_join),
+    ("projects.invitations._hashed", send_join),
+    ("projects.invitations._admit", send_join),
+    ("projects.views.invitations._signed_in", send_join),
 ]
 
 
@@ -166,3 +205,31 @@ def test_no_report_of_an_error_shows_it(
     lines = [JsonLines().format(record) for record in watch.records]
     assert any("Traceback" in line for line in lines)
     assert not any(watch.found_in(line) for line in lines)
+
+
+@pytest.mark.parametrize("debug", [False, True], ids=["live", "debug"])
+@pytest.mark.parametrize("place", ["projects.invitations._admit", "projects.views.invitations._signed_in"])
+def test_no_report_of_an_error_shows_the_password_of_somebody_who_joins(
+    watch: Watch,
+    mara: Watched,
+    project: Project,
+    owner: User,
+    at: datetime,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+    debug: bool,
+) -> None:
+    settings.DEBUG = debug
+
+    def breaks(*_given: Any, **_named: Any) -> Any:
+        raise Broken("can't go on")
+
+    monkeypatch.setattr(place, breaks)
+    send_join(mara, IssuedFactory(project=project, actor=acting(owner, project), at=at))
+    (response,) = [answer for _, answer in watch.answers]
+    assert response.status_code == 500
+    lines = [JsonLines().format(record) for record in watch.records]
+    for text in (*watch.reports, *lines, response.content.decode()):
+        assert PASSWORD not in text
+    assert any("can&#x27;t go on" in report for report in watch.reports)

@@ -21,12 +21,16 @@ NO_PAGE: Final = {
     "key_confirm": "the list",
     "key_resume": "the list",
     "key_env": "a file",
+    "invitation_mine": "the page of the invitation",
 }
 # Templates that no URL is called after, and who shows them.
 NO_URL: Final = {
     "keys/key_once.html": "key_create and key_renew, to the POST that made a secret",
     "keys/key_conflict.html": "every verb that came too late",
     "keys/channel_conflict.html": "every verb on a channel that was closed meanwhile",
+    "keys/invitation_link.html": "member_invite and invitation_renew, to the POST that made a link",
+    "keys/member_conflict.html": "every verb on members and invitations that came too late",
+    "projects/invitation_closed.html": "invitation and invitation_mine, where it lets nobody in",
     "projects/settings.html": "what the pages of a project's settings extend",
 }
 

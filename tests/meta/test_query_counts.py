@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from keys.kinds import KeyType
 from keys.lifecycle import confirm, renew, revoke
 from projects.models import Project, User
-from tests.factories import ChannelFactory, IssuedFactory, MembershipFactory, acting
+from tests.factories import ChannelFactory, IssuedFactory, MembershipFactory, acting, invited
 from tests.web.pages import HTMX, Page, signed_in, url_of
 
 pytestmark = pytest.mark.django_db
@@ -22,6 +22,8 @@ KEYS_PAGE: Final = 6
 KEYS_FRAGMENT: Final = 5
 # A search also counts what it found, in one table or the other.
 SEARCHED: Final = KEYS_PAGE + 1
+# As the keys page; but the members, what they made, what of that was revoked, and who is invited.
+MEMBERS_PAGE: Final = 8
 
 Fill = Callable[[int], None]
 
@@ -165,6 +167,55 @@ def test_keys_of_channels_cost_the_keys_page_nothing(mara: Client, project: Proj
         ChannelFactory(project=project, slug=f"bot-{number}")
         IssuedFactory(project=project, type="channel", channel=f"bot-{number}", holder="Nora")
     assert queries(mara, url_of("key_list"))[0] == KEYS_PAGE
+
+
+@pytest.fixture
+def crowd(project: Project, owner: User, at: datetime) -> Fill:
+    """Give the project so many members, each with a key and one that was revoked, and invitations."""
+
+    def crowd(rows: int) -> None:
+        for number in range(rows - 1):
+            user = MembershipFactory(project=project).user
+            keys = [IssuedFactory(project=project, actor=acting(user, project), at=at) for _ in range(2)]
+            revoke(project, keys[0].key.key_id, actor=acting(owner, project), at=at)
+            invited(project, owner, f"i{number}@example.test", at=at)
+        invited(project, owner, at=at)
+
+    return crowd
+
+
+@pytest.mark.parametrize("rows", [1, 50])
+def test_the_members_page_takes_as_many_for_fifty_rows_as_for_one(
+    mara: Client, crowd: Fill, rows: int
+) -> None:
+    crowd(rows)
+    count, page = queries(mara, url_of("member_list"))
+    assert [len(page.rows(caption)) for caption in page.texts("caption")] == [rows, rows]
+    assert count == MEMBERS_PAGE
+    assert queries(mara, url_of("member_list"), HTMX)[0] == MEMBERS_PAGE - 1
+
+
+@pytest.mark.parametrize("rows", [2, 50])
+def test_the_keys_of_somebody_take_two_more(
+    mara: Client, project: Project, operator: User, at: datetime, rows: int
+) -> None:
+    for _ in range(rows):
+        IssuedFactory(project=project, actor=acting(operator, project), at=at)
+    count, page = queries(mara, f"{url_of('key_list')}?by={operator.public_id}")
+    assert len(page.rows(page.texts("caption")[0])) == rows
+    assert count == SEARCHED + 1
+
+
+@pytest.mark.parametrize("rows", [1, 12])
+def test_removing_somebody_takes_as_many_for_many_keys(
+    mara: Client, project: Project, operator: User, at: datetime, rows: int
+) -> None:
+    for _ in range(rows):
+        IssuedFactory(project=project, actor=acting(operator, project), at=at)
+    count, page = queries(mara, url_of("member_remove", operator.public_id))
+    assert len(page.one("ul", class_="issued").find("li")) == min(rows, 11)
+    # The member, the keys that are named, how many there are; the rest is everybody's.
+    assert count == 4 + 3
 
 
 @pytest.mark.parametrize("many", [2, 13])

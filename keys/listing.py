@@ -66,7 +66,7 @@ PROJECT_KEYS: Final = Tab(
     tuple(kind for kind in KeyType if kind != KeyType.AGENT),
 )  # fmt: skip
 AGENT_KEYS: Final = Tab(
-    "agent", "Agent keys", "Agent keys", "Agent keys", "an agent key", [KeyType.AGENT],
+    "agent", "Agent keys", "Agent keys", "Agent keys", "an agent key", (KeyType.AGENT,),
 )  # fmt: skip
 TABS: Final = (PROJECT_KEYS, AGENT_KEYS)
 

@@ -66,15 +66,15 @@ def drafted(project: Project, draft: ProviderDraft, at: datetime) -> ProviderKey
 
     Raises ValidationError with all that is wrong, by field. One query.
     """
-    if draft.provider not in Provider.values:
-        raise ValidationError({"provider": "Choose a provider."})
+    known = draft.provider in PRESETS
+    wrong = {} if known else {"provider": ValidationError("Choose a provider.")}
     key = ProviderKey(
         project=project,
         public_id=get_random_string(tokens.KEY_ID_LENGTH, tokens.ALPHABET),
         provider=draft.provider,
         created_at=at,
     )
-    _put(key, draft.filled(), at, secret_rule=clean_value)
+    _put(key, draft.filled() if known else draft, at, wrong, secret_rule=clean_value)
     return key
 
 
@@ -99,7 +99,7 @@ def edited(key: ProviderKey, changes: ProviderEdit, at: datetime) -> None:
         if secret:
             clean_value(secret)
 
-    _put(key, wanted, at, secret_rule=rule)
+    _put(key, wanted, at, {}, secret_rule=rule)
 
 
 def refuse_taken_name(key: ProviderKey) -> None:
@@ -110,10 +110,17 @@ def refuse_taken_name(key: ProviderKey) -> None:
 
 
 def _put(
-    key: ProviderKey, draft: ProviderDraft, at: datetime, *, secret_rule: Callable[[str], object]
+    key: ProviderKey,
+    draft: ProviderDraft,
+    at: datetime,
+    wrong: dict[str, ValidationError],
+    *,
+    secret_rule: Callable[[str], object],
 ) -> None:
-    """Write the draft's columns into the key, cleaned. Raises ValidationError with all that is wrong."""
-    wrong: dict[str, ValidationError] = {}
+    """Write the draft's columns into the key, cleaned. Raises ValidationError with all that is wrong.
+
+    `wrong` is what is known to be by now; without a provider nothing can be said of the address.
+    """
 
     def gather(name: str, rule: Callable[[], str]) -> None:
         try:
@@ -124,18 +131,16 @@ def _put(
         else:
             setattr(key, name, cleaned)
 
-    private = key.project.private_upstreams
-    gather("name", lambda: clean_name(draft.name))
-    gather("base_url", lambda: _address(draft, private=private))
-    gather("header", lambda: clean_header(draft.header))
-    gather("prefix", lambda: clean_prefix(draft.prefix))
+    key.updated_at = at
+    gather("name", lambda: _named(key, draft.name))
+    if "provider" not in wrong:
+        gather("base_url", lambda: _address(draft, private=key.project.private_upstreams))
+        gather("header", lambda: clean_header(draft.header))
+        gather("prefix", lambda: clean_prefix(draft.prefix))
     try:
         secret_rule(draft.secret)
     except ValidationError as error:
         wrong["secret"] = error
-    key.name_folded, key.updated_at = fold(key.name), at
-    if "name" not in wrong:
-        gather("name", lambda: _free_name(key))
     if wrong:
         raise ValidationError(_messages(wrong))
 
@@ -144,9 +149,12 @@ def _messages(wrong: Mapping[str, ValidationError]) -> dict[str, list[str]]:
     return {name: error.messages for name, error in wrong.items()}
 
 
-def _free_name(key: ProviderKey) -> str:
+def _named(key: ProviderKey, name: str) -> str:
+    """Fold the name into the key, and return it as it is written. Raises ValidationError. One query."""
+    cleaned = clean_name(name)
+    key.name_folded = fold(cleaned)
     refuse_taken_name(key)
-    return key.name
+    return cleaned
 
 
 def value_stands_in(text: str, secret: str) -> bool:

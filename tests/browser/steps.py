@@ -7,6 +7,7 @@ from typing import Final
 from playwright.sync_api import FloatRect, Locator, Page, expect
 
 KEYS: Final = "/projects/acme/settings/keys/"
+PROVIDERS: Final = "/projects/acme/settings/providers/"
 PASSWORD: Final = "correct horse battery"
 
 

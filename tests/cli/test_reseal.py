@@ -62,8 +62,8 @@ def many(project: Project) -> Project:
 
 
 def moved() -> int:
-    ring = Keyring((NEW,))
-    return sum(ring.is_newest(bytes(sealed)) for sealed in ProviderKey.objects.values_list("sealed", flat=True))
+    ring, values = Keyring((NEW,)), ProviderKey.objects.values_list("sealed", flat=True)
+    return sum(ring.is_newest(bytes(sealed)) for sealed in values)
 
 
 def reseal(environment: dict[str, str]) -> "subprocess.Popen[str]":

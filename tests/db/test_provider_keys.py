@@ -173,6 +173,11 @@ def test_all_that_is_wrong_is_told_at_once(project: Project, actor: Actor, at: d
     draft = ProviderDraft("", "openai", " ", base_url="x", header="Host", prefix="a b")
     said = wrong(lambda: create_provider_key(project, draft, actor=actor, at=at))
     assert set(said) == {"name", "base_url", "header", "prefix", "secret"}
+    draft = ProviderDraft("", "", "")
+    said = wrong(lambda: create_provider_key(project, draft, actor=actor, at=at))
+    assert said == {
+        "provider": ["Choose a provider."], "name": ["Enter a name."], "secret": ["Enter the value."],
+    }  # fmt: skip
 
 
 def test_a_name_is_taken_once_in_a_project_whatever_its_case(

@@ -10,9 +10,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from keys.models import Key
+from keys.models import Key, ProviderKey, Upstream
 from projects.models import Project, User
-from tests.factories import IssuedFactory, acting
+from tests.factories import IssuedFactory, ProviderKeyFactory, UpstreamFactory, acting
 from tests.meta.routes import Route, routes
 from tests.web.pages import HTMX, Page, signed_in
 
@@ -33,6 +33,7 @@ PUBLIC: Final = {
     "docs_scopes",
     "docs_errors",
     "docs_rotate_safely",
+    "docs_provider_keys",
     "docs_api",
     "openapi",
 }
@@ -67,6 +68,14 @@ PROJECT: Final = {
     "key_renew",
     "key_revoke",
     "key_env",
+    "provider_key_list",
+    "provider_key_search",
+    "provider_key_create",
+    "provider_key_edit",
+    "provider_key_delete",
+    "upstream_create",
+    "upstream_select",
+    "upstream_delete",
 }
 # Staff: everything under admin/ that isn't named above.
 STAFF: Final = "admin:"
@@ -91,6 +100,23 @@ def of(names: Iterable[str]) -> list[Route]:
 @pytest.fixture
 def key(project: Project, owner: User, at: datetime) -> Key:
     return IssuedFactory(project=project, actor=acting(owner, project), at=at, name="Docs crawler").key
+
+
+@pytest.fixture
+def named(key: Key, project: Project) -> dict[str, str]:
+    """What the URLs of the project “Acme” name: a row of each kind."""
+    provider_key = ProviderKeyFactory(project=project, name="Docs crawler's OpenAI")
+    upstream = UpstreamFactory(project=project, slug="docs-crawler", provider_key=provider_key.public_id)
+    return {
+        "slug": "acme",
+        "key_id": key.key_id,
+        "public_id": provider_key.public_id,
+        "upstream": upstream.slug,
+    }
+
+
+# The same for rows that nobody has.
+NOTHING: Final = {"key_id": "A" * 12, "public_id": "A" * 12, "upstream": "nothing"}
 
 
 def test_every_url_is_on_one_list() -> None:
@@ -123,9 +149,9 @@ def test_no_primary_key_stands_in_a_url() -> None:
 @pytest.mark.parametrize("method", ["get", "post", "delete"])
 @pytest.mark.parametrize("route", of(PERSONAL | PROJECT), ids=ids)
 def test_whoever_is_signed_out_is_led_to_the_door(
-    client: Client, key: Key, route: Route, method: str
+    client: Client, named: dict[str, str], route: Route, method: str
 ) -> None:
-    path = route.path({"slug": "acme", "key_id": key.key_id})
+    path = route.path(named)
     response = getattr(client, method)(path)
     assert response.status_code == 302
     assert response["Location"].startswith(LOGIN)
@@ -134,8 +160,10 @@ def test_whoever_is_signed_out_is_led_to_the_door(
 
 @pytest.mark.parametrize("method", ["get", "post"])
 @pytest.mark.parametrize("route", of(PERSONAL | PROJECT), ids=ids)
-def test_htmx_is_never_led_to_the_door(client: Client, key: Key, route: Route, method: str) -> None:
-    path = route.path({"slug": "acme", "key_id": key.key_id})
+def test_htmx_is_never_led_to_the_door(
+    client: Client, named: dict[str, str], route: Route, method: str
+) -> None:
+    path = route.path(named)
     response = getattr(client, method)(path, headers=HTMX)
     assert response.status_code == 401
     assert not Page(response).is_whole
@@ -178,13 +206,13 @@ def asked(client: Client, method: str, path: str, headers: dict[str, str]) -> tu
 @pytest.mark.parametrize("headers", [{}, HTMX], ids=["plain", "htmx"])
 @pytest.mark.parametrize("route", of(PROJECT), ids=ids)
 def test_to_an_outsider_a_project_does_not_exist(
-    outsider: User, key: Key, route: Route, headers: dict[str, str]
+    outsider: User, key: Key, named: dict[str, str], route: Route, headers: dict[str, str]
 ) -> None:
     client = signed_in(outsider)
     statuses = set()
     for method in METHODS:
-        real = asked(client, method, route.path({"slug": "acme", "key_id": key.key_id}), headers)
-        none = asked(client, method, route.path({"slug": "nowhere", "key_id": key.key_id}), headers)
+        real = asked(client, method, route.path(named), headers)
+        none = asked(client, method, route.path(named | {"slug": "nowhere"}), headers)
         assert real == none
         assert real[0] in (404, 405)
         assert "Acme" not in real[1]
@@ -194,14 +222,14 @@ def test_to_an_outsider_a_project_does_not_exist(
 
 
 @pytest.mark.parametrize("headers", [{}, HTMX], ids=["plain", "htmx"])
-@pytest.mark.parametrize("route", [r for r in of(PROJECT) if "key_id" in r.arguments], ids=ids)
-def test_under_another_project_a_key_does_not_exist(
-    outsider: User, key: Key, route: Route, headers: dict[str, str]
+@pytest.mark.parametrize("route", [r for r in of(PROJECT) if set(r.arguments) & set(NOTHING)], ids=ids)
+def test_under_another_project_a_row_does_not_exist(
+    outsider: User, key: Key, named: dict[str, str], route: Route, headers: dict[str, str]
 ) -> None:
     client = signed_in(outsider)
     for method in METHODS:
-        real = asked(client, method, route.path({"slug": "elsewhere", "key_id": key.key_id}), headers)
-        none = asked(client, method, route.path({"slug": "elsewhere", "key_id": "A" * 12}), headers)
+        real = asked(client, method, route.path(named | {"slug": "elsewhere"}), headers)
+        none = asked(client, method, route.path(named | {"slug": "elsewhere"} | NOTHING), headers)
         assert real == none
         assert real[0] in (404, 405)
         assert "Docs crawler" not in real[1]
@@ -210,12 +238,12 @@ def test_under_another_project_a_key_does_not_exist(
 
 @pytest.mark.parametrize("route", of(PROJECT), ids=ids)
 def test_a_deleted_project_does_not_exist_for_its_own_people(
-    owner: User, project: Project, key: Key, route: Route, at: datetime
+    owner: User, project: Project, named: dict[str, str], route: Route, at: datetime
 ) -> None:
     Project.objects.filter(pk=project.pk).update(deleted_at=at)
     client = signed_in(owner)
     for method in ("get", "post"):
-        status, said = asked(client, method, route.path({"slug": "acme", "key_id": key.key_id}), {})
+        status, said = asked(client, method, route.path(named), {})
         assert status in (404, 405)
         assert "Acme" not in said
 
@@ -229,18 +257,22 @@ def assert_untouched(key: Key) -> None:
     found = Key.objects.get(pk=key.pk)
     assert (found.version, found.revoked_at, found.confirmed_at) == (key.version, None, None)
     assert Key.objects.filter(project=key.project).count() == 2
+    provider_key = ProviderKey.objects.get(project=key.project)
+    upstream = Upstream.objects.get(project=key.project)
+    assert (provider_key.version, upstream.version) == (1, 1)
+    assert upstream.provider_key == provider_key
 
 
 # What every URL keeps to
 
 
 @pytest.mark.parametrize("route", of(PERSONAL | PROJECT), ids=ids)
-def test_a_get_never_writes(owner: User, key: Key, route: Route) -> None:
+def test_a_get_never_writes(owner: User, named: dict[str, str], route: Route) -> None:
     owner.set_password("correct horse battery")
     owner.save()
     client = signed_in(owner)
     with CaptureQueriesContext(connection) as queries:
-        client.get(route.path({"slug": "acme", "key_id": key.key_id}))
+        client.get(route.path(named))
     written = [query["sql"] for query in queries if not query["sql"].startswith("SELECT")]
     assert written == []
 
@@ -253,7 +285,7 @@ ODD: Final = ["%00", "%ff", "a%0ab", "%F0%9F%94%91", "..", "'"]
 def test_no_path_breaks_it(owner: User, project: Project, route: Route, text: str) -> None:
     client = signed_in(owner, raise_request_exception=False)
     for odd in route.arguments:
-        given = {"slug": "acme", "key_id": "A" * 12} | {odd: text}
+        given = {"slug": "acme", **NOTHING} | {odd: text}
         for method in ("get", "post"):
             response = getattr(client, method)(route.path(given))
             assert 400 <= response.status_code < 500

@@ -19,11 +19,14 @@ NO_PAGE: Final = {
     "key_search": "the list",
     "key_confirm": "the list",
     "key_env": "a file",
+    "provider_key_search": "the list",
+    "upstream_select": "the list",
 }
 # Templates that no URL is called after, and who shows them.
 NO_URL: Final = {
     "keys/key_once.html": "key_create and key_renew, to the POST that made a secret",
     "keys/key_conflict.html": "every verb that came too late",
+    "keys/provider_conflict.html": "provider_key_edit and upstream_select, where somebody came too late",
     "projects/settings.html": "what the pages of a project's settings extend",
 }
 

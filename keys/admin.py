@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from config.fragments import see_other
-from keys import lifecycle
+from keys import admin_providers, lifecycle
 from keys.forms import RevokeForm
 from keys.kinds import NEVER_USED, Environment, KeyType
 from keys.models import Key
@@ -23,6 +23,8 @@ from projects.admin.events import events_section
 from projects.admin.lists import Filter, LinkedFilter, ProjectFilter, choice_filter
 from projects.models import User
 from projects.querysets import Order
+
+__all__ = ["KeyAdmin", "admin_providers"]
 
 _NOTHING = "No key matches what you pasted."
 

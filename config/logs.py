@@ -5,9 +5,10 @@ import re
 from contextvars import ContextVar
 from typing import Any, Final
 
+from django.http import QueryDict
 from pythonjsonlogger.json import JsonFormatter
 
-from config.redaction import redact, redact_tokens
+from config.redaction import blot, redact, redact_tokens, sent_secrets
 
 # The id of the request that this thread is answering; empty outside of one.
 request_id: Final[ContextVar[str]] = ContextVar("request_id", default="")
@@ -26,6 +27,12 @@ def clean(text: str) -> str:
     for link in (_PASSWORD_LINK, _INVITATION_LINK):
         text = link.sub(r"\1[redacted]", text)
     return redact(text)
+
+
+def secrets_of(request: Any) -> list[str]:
+    """Return what a request has sent in form fields of secret names; nothing of a body that wasn't read."""
+    posted = getattr(request, "_post", None)
+    return sent_secrets(posted.lists()) if isinstance(posted, QueryDict) else []
 
 
 class JsonLines(JsonFormatter):
@@ -48,6 +55,9 @@ class JsonLines(JsonFormatter):
         current = request_id.get() or getattr(getattr(record, "request", None), "id", "")
         if current:
             log_data["request_id"] = current
+        if secrets := secrets_of(getattr(record, "request", None)):
+            for name, value in log_data.items():
+                log_data[name] = blot(value, secrets) if isinstance(value, str) else value
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
         # Before it is JSON: there a letter may belong to the escape before it.

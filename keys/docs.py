@@ -16,7 +16,9 @@ from django.views.decorators.http import require_safe
 
 from keys import problems
 from keys.api.openapi import document
+from keys.kinds import Provider
 from keys.problems import ProblemType
+from keys.upstream_addresses import PRESETS
 from projects.models import FIRST_CATALOGUE
 
 Json = dict[str, Any]
@@ -28,6 +30,7 @@ PAGES: Final = {
     "docs_channels": "Channels",
     "docs_errors": "Errors",
     "docs_rotate_safely": "Rotate safely",
+    "docs_provider_keys": "Provider keys",
     "docs_api": "JSON API",
 }
 _GROUPS: Final = {
@@ -73,6 +76,13 @@ def docs_errors(request: HttpRequest) -> HttpResponse:
 @require_safe
 def docs_rotate_safely(request: HttpRequest) -> HttpResponse:
     return _page(request, "docs_rotate_safely")
+
+
+@login_not_required
+@require_safe
+def docs_provider_keys(request: HttpRequest) -> HttpResponse:
+    presets = [(Provider(name).label, preset) for name, preset in PRESETS.items()]
+    return _page(request, "docs_provider_keys", presets=presets)
 
 
 @login_not_required

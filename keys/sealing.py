@@ -43,6 +43,16 @@ class Keyring:
         sealed = cipher.encrypt(nonce, plaintext.encode(), _associated(self._newest, place))
         return bytes([VERSION]) + self._newest + nonce + sealed
 
+    @property
+    def newest_id(self) -> str:
+        """The public id of the key that seals, as errors name the missing ones."""
+        return self._newest.hex()
+
+    def is_newest(self, sealed: bytes) -> bool:
+        """Say whether `sealed` names the newest key as its own. Only `open` proves that it is."""
+        header = bytes([VERSION]) + self._newest
+        return bytes(sealed[: len(header)]) == header
+
     def open(self, sealed: bytes, place: Sequence[str]) -> str:
         """Return the plaintext of `sealed`.
 

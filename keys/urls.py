@@ -3,7 +3,7 @@ from django.urls.converters import StringConverter
 
 from keys import docs
 from keys.api import keys, openapi, tokens
-from keys.views import agents, channels, members, recovery
+from keys.views import agents, channels, members, providers, recovery
 from keys.views import keys as views
 
 
@@ -13,12 +13,21 @@ class KeyId(StringConverter):
     regex = "[0-9A-Za-z]{12}"
 
 
+class UpstreamSlug(StringConverter):
+    """The name of an upstream, and nothing else."""
+
+    regex = "[a-z0-9][a-z0-9.-]{0,59}"
+
+
 register_converter(KeyId, "key_id")
+register_converter(UpstreamSlug, "upstream")
 
 api = "api/v1/"
 settings = "projects/<slug:slug>/settings/keys/"
 of_channels = "projects/<slug:slug>/settings/channels/"
 people = "projects/<slug:slug>/settings/members/"
+provider_keys = "projects/<slug:slug>/settings/providers/"
+upstreams = f"{provider_keys}upstreams/"
 
 urlpatterns = [
     path(settings, views.key_list, name="key_list"),
@@ -58,12 +67,25 @@ urlpatterns = [
         members.invitation_revoke,
         name="invitation_revoke",
     ),
+    path(provider_keys, providers.provider_key_list, name="provider_key_list"),
+    path(f"{provider_keys}search/", providers.provider_key_search, name="provider_key_search"),
+    path(f"{provider_keys}new/", providers.provider_key_create, name="provider_key_create"),
+    path(f"{provider_keys}<key_id:public_id>/edit/", providers.provider_key_edit, name="provider_key_edit"),
+    path(
+        f"{provider_keys}<key_id:public_id>/delete/",
+        providers.provider_key_delete,
+        name="provider_key_delete",
+    ),
+    path(f"{upstreams}new/", providers.upstream_create, name="upstream_create"),
+    path(f"{upstreams}<upstream:upstream>/select/", providers.upstream_select, name="upstream_select"),
+    path(f"{upstreams}<upstream:upstream>/delete/", providers.upstream_delete, name="upstream_delete"),
     path("docs/", docs.docs_index, name="docs_index"),
     path("docs/present-a-key/", docs.docs_present_a_key, name="docs_present_a_key"),
     path("docs/scopes/", docs.docs_scopes, name="docs_scopes"),
     path("docs/channels/", docs.docs_channels, name="docs_channels"),
     path("docs/errors/", docs.docs_errors, name="docs_errors"),
     path("docs/rotate-safely/", docs.docs_rotate_safely, name="docs_rotate_safely"),
+    path("docs/provider-keys/", docs.docs_provider_keys, name="docs_provider_keys"),
     path("docs/api/", docs.docs_api, name="docs_api"),
     path(f"{api}whoami", tokens.whoami_view, name="whoami"),
     path(f"{api}introspect", tokens.introspect_view, name="introspect"),

@@ -124,6 +124,26 @@ def rename_project(project: Project, name: str, *, actor: audit.Actor, at: datet
     return current
 
 
+def set_private_upstreams(project: Project, allowed: bool, *, actor: audit.Actor, at: datetime) -> Project:
+    """Say whether the project's provider keys may lead to private addresses, and return the project.
+
+    For staff and the system: what stands in the network around a gateway isn't a project's to decide.
+    Raises ValidationError (the project was deleted), PermissionDenied. Locks the head of the project's log.
+    """
+    if actor.kind != "system" and not (actor.user and actor.user.is_staff):
+        raise PermissionDenied("Ask staff to do that.")
+    with opened(project, actor, at) as (log, current):
+        before = current.private_upstreams
+        if before is not allowed:
+            current.private_upstreams = allowed
+            current.save(update_fields=["private_upstreams"])
+            changed = [before, allowed]
+            log.record(
+                "project.private_upstreams", "project", current.slug, current.name, private_upstreams=changed
+            )
+    return current
+
+
 def delete_project(project: Project, *, actor: audit.Actor, at: datetime) -> Project:
     """End the project at once, for every check and every page, and return it.
 

@@ -61,6 +61,12 @@ class RenameForm(QuietForm):
     name = forms.CharField(label="Project name", required=False)
 
 
+class PrivateForm(QuietForm):
+    """Whether provider keys may lead to private addresses: what the page that was shown would do."""
+
+    allow = forms.CharField(required=False, widget=forms.HiddenInput)
+
+
 class DeleteProjectForm(QuietForm):
     """The end of a project: its address is typed, so that it isn't another one's."""
 

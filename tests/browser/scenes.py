@@ -19,8 +19,10 @@ from keys import lifecycle, recovery
 from keys.channels import close_channel, create_channel, edit_channel
 from keys.drafts import Draft, Edit
 from keys.kinds import NEVER_EXPIRES, KeyType
-from keys.models import Key, KeyActivity
+from keys.models import Key, KeyActivity, ProviderKey
 from keys.permissions import KeyActor
+from keys.provider_drafts import ProviderEdit
+from keys.providers import edit_provider_key
 from projects import invitations
 from projects import lifecycle as lifecycle_of_projects
 from projects.audit import Actor
@@ -32,6 +34,8 @@ from tests.factories import (
     IssuedFactory,
     MembershipFactory,
     ProjectFactory,
+    ProviderKeyFactory,
+    UpstreamFactory,
     UserFactory,
     acting,
     invited,
@@ -1237,6 +1241,198 @@ def invitation_unknown(page: Page) -> None:
     page.goto("/invitations/nothing/")
 
 
+# Provider keys and upstreams
+
+
+def stock() -> None:
+    """Fill the project: a key that much uses, one that nothing does, names that are hard to place."""
+    project = Project.objects.get(slug="acme")
+    main = ProviderKeyFactory(project=project, name="Main OpenAI", secret="sk-proj-" + "aB3d" * 8)
+    claude = ProviderKeyFactory(project=project, name="Claude", provider="anthropic", secret="short-one")
+    azure = {"provider": "azure-openai", "base_url": "https://acme-support.openai.azure.com/openai"}
+    ProviderKeyFactory(project=project, name=LONG_NAME, **azure)
+    ProviderKeyFactory(project=project, name=RTL_NAME, provider="google")
+    for slug in ("gpt-5", "gpt-5-mini", "gpt-4.1", "text-embedding-3-large", "o3"):
+        UpstreamFactory(project=project, slug=slug, provider_key=main.public_id)
+    UpstreamFactory(project=project, slug="claude-opus-4.5", provider_key=claude.public_id)
+    UpstreamFactory(project=project, slug="x" * 60)
+
+
+@scene("provider keys")
+def provider_keys(page: Page) -> None:
+    stock()
+    page.goto(steps.PROVIDERS)
+
+
+@scene("provider keys without JavaScript", javascript=False)
+def provider_keys_plain(page: Page) -> None:
+    stock()
+    page.goto(steps.PROVIDERS)
+
+
+@scene("no provider keys")
+def provider_keys_none(page: Page) -> None:
+    page.goto(steps.PROVIDERS)
+
+
+@scene("provider keys, for a viewer", who="viewer")
+def provider_keys_viewer(page: Page) -> None:
+    stock()
+    page.goto(steps.PROVIDERS)
+
+
+@scene("provider keys, nothing found")
+def provider_keys_nothing(page: Page) -> None:
+    stock()
+    page.goto(steps.PROVIDERS)
+    page.get_by_role("searchbox", name="Search by name").press_sequentially("zzz")
+    expect(page.get_by_text("No provider key has that in its name.")).to_be_visible()
+
+
+@scene("provider keys, an address that asks for nothing we have", complaints=(400,))
+def provider_keys_problem(page: Page) -> None:
+    stock()
+    page.goto(f"{steps.PROVIDERS}?after=x")
+
+
+@scene("provider keys, second page")
+def provider_keys_second_page(page: Page) -> None:
+    project = Project.objects.get(slug="acme")
+    for number in range(60):
+        ProviderKeyFactory(project=project, name=f"Customer {number:02}")
+    page.goto(steps.PROVIDERS)
+    page.get_by_role("navigation", name="Pagination", exact=True).get_by_role("link", name="Next").click()
+    expect(page.get_by_role("link", name="Edit Customer 50")).to_be_visible()
+
+
+@scene("new provider key")
+def provider_key_create(page: Page) -> None:
+    page.goto(steps.PROVIDERS)
+    page.get_by_role("link", name="New provider key").click()
+    settled(page, "New provider key")
+
+
+@scene("new provider key, of Azure OpenAI")
+def provider_key_create_azure(page: Page) -> None:
+    provider_key_create(page)
+    page.get_by_label("Provider", exact=True).select_option(label="Azure OpenAI")
+    expect(page.get_by_label("Header", exact=True)).to_have_value("api-key")
+
+
+@scene("new provider key refused", complaints=(422,))
+def provider_key_create_refused(page: Page) -> None:
+    provider_key_create(page)
+    page.get_by_label("Provider", exact=True).select_option(label="Custom")
+    expect(page.get_by_label("Base URL")).to_be_visible()
+    page.get_by_label("Base URL").fill("http://10.0.0.1")
+    page.get_by_label("Value").fill("not-a-real-value")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("There is a problem")).to_be_visible()
+
+
+@scene("new provider key refused, page", complaints=(422,), javascript=False)
+def provider_key_create_page_refused(page: Page) -> None:
+    page.goto(f"{steps.PROVIDERS}new/")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("There is a problem")).to_be_visible()
+
+
+def edit_provider_key(page: Page, name: str = "Main OpenAI") -> None:
+    stock()
+    page.goto(steps.PROVIDERS)
+    page.get_by_role("link", name=f"Edit {name}").click()
+    settled(page, f"Edit {name}")
+
+
+@scene("edit a provider key")
+def provider_key_edit(page: Page) -> None:
+    edit_provider_key(page)
+
+
+@scene("edit a provider key with a long name")
+def provider_key_edit_long(page: Page) -> None:
+    edit_provider_key(page, LONG_NAME)
+
+
+@scene("edit a provider key refused", complaints=(422,))
+def provider_key_edit_refused(page: Page) -> None:
+    edit_provider_key(page)
+    page.get_by_text("Address and header").click()
+    page.get_by_label("Header", exact=True).fill("x-api-key")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("There is a problem")).to_be_visible()
+
+
+@scene("edit a provider key too late", complaints=(409,))
+def provider_key_edit_stale(page: Page) -> None:
+    edit_provider_key(page)
+    key = ProviderKey.objects.select_related("project").get(name="Main OpenAI")
+    owner = User.objects.get(email="mara@example.test")
+    at = key.updated_at + timedelta(seconds=1)
+    changes = ProviderEdit(name=LONG_NAME[:-1])
+    edit(key.project, key.public_id, changes, actor=acting(owner, key.project), at=at, version=1)
+    page.get_by_role("textbox", name="Name").fill("Spare OpenAI")
+    page.get_by_label("New value").fill("another-value-1234")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("Nothing was changed")).to_be_visible()
+
+
+@scene("delete a provider key")
+def provider_key_delete(page: Page) -> None:
+    stock()
+    page.goto(steps.PROVIDERS)
+    page.get_by_role("link", name="Delete Main OpenAI").click()
+    settled(page, "Delete Main OpenAI?")
+
+
+@scene("delete a provider key, page", javascript=False)
+def provider_key_delete_page(page: Page) -> None:
+    stock()
+    page.goto(steps.PROVIDERS)
+    page.get_by_role("link", name=f"Delete {LONG_NAME}").click()
+    settled(page, f"Delete {LONG_NAME}?")
+
+
+@scene("provider key deleted")
+def provider_key_deleted(page: Page) -> None:
+    provider_key_delete(page)
+    page.get_by_role("button", name="Delete key").click()
+    expect(page.get_by_text("Main OpenAI was deleted.")).to_be_visible()
+
+
+@scene("new upstream")
+def upstream_create(page: Page) -> None:
+    stock()
+    page.goto(steps.PROVIDERS)
+    page.get_by_role("link", name="New upstream").click()
+    settled(page, "New upstream")
+
+
+@scene("new upstream refused", complaints=(422,))
+def upstream_create_refused(page: Page) -> None:
+    upstream_create(page)
+    page.get_by_role("textbox", name="Name").fill("GPT 5")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("There is a problem")).to_be_visible()
+
+
+@scene("another provider key selected")
+def upstream_selected(page: Page) -> None:
+    stock()
+    page.goto(steps.PROVIDERS)
+    page.get_by_label("Provider key of gpt-5", exact=True).select_option(label="Claude")
+    page.get_by_role("button", name="Save gpt-5", exact=True).click()
+    expect(page.get_by_text("gpt-5 uses Claude.")).to_be_visible()
+
+
+@scene("delete an upstream")
+def upstream_delete(page: Page) -> None:
+    stock()
+    page.goto(steps.PROVIDERS)
+    page.get_by_role("link", name=f"Delete {'x' * 60}").click()
+    settled(page, f"Delete {'x' * 60}?")
+
+
 # The docs
 
 
@@ -1246,7 +1442,7 @@ def docs(name: str, who: str | None) -> None:
         page.goto(reverse(f"docs_{name}"))
 
 
-for _name in ("present_a_key", "scopes", "channels", "errors", "rotate_safely", "api"):
+for _name in ("present_a_key", "scopes", "channels", "errors", "rotate_safely", "provider_keys", "api"):
     docs(_name, None)
 docs("index", "owner")
 

@@ -10,6 +10,7 @@ KEYS: Final = "/projects/acme/settings/keys/"
 CHANNELS: Final = "/projects/acme/settings/channels/"
 AGENTS: Final = f"{KEYS}agents/"
 MEMBERS: Final = "/projects/acme/settings/members/"
+PROVIDERS: Final = "/projects/acme/settings/providers/"
 PASSWORD: Final = "correct horse battery"
 
 

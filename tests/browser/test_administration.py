@@ -1,10 +1,13 @@
 """The administration in a browser: its pages keep to our policy and shut nobody out."""
 
+import os
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from keys.models import ProviderKey
 from projects.models import Project, User
 from tests.browser import scenes
 from tests.browser.conftest import OpenContext
@@ -20,6 +23,11 @@ PAGES = {
     "projects": "/admin/projects/project/",
     "a project": "/admin/projects/project/acme/change/",
     "deleting a project": "/admin/projects/project/acme/delete/",
+    "private addresses": "/admin/projects/project/acme/private/",
+    "provider keys": "/admin/keys/providerkey/",
+    "a provider key": "/admin/keys/providerkey/{provider_key}/change/",
+    "upstreams": "/admin/keys/upstream/",
+    "an upstream": "/admin/keys/upstream/acme.gpt-5/change/",
     "members": "/admin/projects/membership/",
     "adding a member": "/admin/projects/membership/add/?project=acme",
     "invitations": "/admin/projects/invitation/",
@@ -48,11 +56,23 @@ def page(open_context: OpenContext, project: Project, owner: User, operator: Use
 
 def test_its_pages_keep_to_the_policy_and_shut_nobody_out(page: Page) -> None:
     found = []
+    scenes.stock()
+    provider_key = ProviderKey.objects.get(name="Main OpenAI").public_id
     for name, url in PAGES.items():
-        page.goto(url)
+        page.goto(url.format(provider_key=provider_key))
+        take_picture(page, name)
         problems = [*violations(page), *sticking_out(page), *too_small(page)]
         found += [f"{name}: {problem}" for problem in problems]
     assert not found, "\n".join(found)
+
+
+def take_picture(page: Page, name: str) -> None:
+    """Picture the page into the folder that KEYRACK_SCREENSHOTS names, if it names one."""
+    folder = os.environ.get("KEYRACK_SCREENSHOTS")
+    for width in (1280, 375) if folder else ():
+        page.set_viewport_size({"width": width, "height": 900})
+        path = Path(str(folder)) / f"administration-{name.replace(' ', '-')}-{width}-light.png"
+        page.screenshot(path=path, full_page=True)
 
 
 def test_a_key_is_found_and_revoked_and_the_way_back_is_there(page: Page) -> None:

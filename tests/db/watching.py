@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import connection
 
-from keys.models import IssueNonce, Key, KeyActivity
+from keys.models import IssueNonce, Key, KeyActivity, ProviderKey, Upstream
 from projects.models import (
     AuditChain,
     AuditEvent,
@@ -34,7 +34,7 @@ def everything() -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every table that a verb writes."""
     tables = (
         User, Project, Resource, Membership, Invitation, Channel, Key, KeyActivity, IssueNonce, AuditChain,
-        AuditEvent,
+        AuditEvent, ProviderKey, Upstream,
     )  # fmt: skip
     return {
         model.__name__: [_plain(row) for row in model._base_manager.order_by("pk").values_list()]

@@ -29,19 +29,27 @@ def parts(token: str) -> set[str]:
     return {token, secret, secret[:middle], secret[middle:]}
 
 
+def parts_of_value(secret: str) -> set[str]:
+    """Return what is looked for of a provider's key: all but the three characters on each side of it."""
+    inner, half = secret[3:-3], len(secret) // 2
+    return {secret, inner, secret[3:half], secret[half:-3]}
+
+
 @dataclass
 class Watch:
-    """What was secret, every answer, and every line that was logged."""
+    """What was secret, every answer, and every line that was logged. `values` are keys of providers."""
 
     tokens: list[str] = field(default_factory=list)
     invitations: list[str] = field(default_factory=list)
+    values: list[str] = field(default_factory=list)
     answers: list[tuple[str, Any]] = field(default_factory=list)
     records: list[logging.LogRecord] = field(default_factory=list)
     reports: list[str] = field(default_factory=list)
 
     def found_in(self, text: str) -> set[str]:
-        secrets = [*self.tokens, *self.invitations]
-        return {part for secret in secrets for part in parts(secret) if part in text}
+        secret = [parts(text) for text in (*self.tokens, *self.invitations)]
+        secret += [parts_of_value(each) for each in self.values]
+        return {part for each in secret for part in each if part in text}
 
     def showing(self) -> list[str]:
         """Return the requests whose answer shows a secret in its body."""

@@ -3,6 +3,7 @@
 What is looked for: the whole token, its secret without the public key id, and either half of that.
 """
 
+import io
 import json
 import uuid
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any, Final
 
 import pytest
 from django.core.cache import cache
+from django.core.management import call_command
 from django.db import connection, transaction
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker
@@ -20,10 +22,19 @@ from config.logs import JsonLines
 from keys import recovery
 from keys.kinds import KeyType
 from keys.lifecycle import Issued
-from keys.models import Key, KeyActivity
+from keys.models import Key, KeyActivity, ProviderKey
+from keys.providers import authorization_for
 from projects.audit import Actor
 from projects.models import Invitation, Membership, Project, Role, User
-from tests.factories import IssuedFactory, MembershipFactory, ProjectFactory, UserFactory, acting
+from tests.factories import (
+    IssuedFactory,
+    MembershipFactory,
+    ProjectFactory,
+    ProviderKeyFactory,
+    UpstreamFactory,
+    UserFactory,
+    acting,
+)
 from tests.meta.canary import LIST, WHOAMI, Watch, Watched, body, fields, parts, shown, watching
 from tests.web.pages import HTMX, url_of
 
@@ -113,6 +124,68 @@ def mistake(client: Watched, issued: Issued) -> None:
                     if url.endswith("/env/") and text == issued.token:
                         continue  # the one field that is for it
                     client.post(url, form | {name: text}, headers=headers)
+
+
+PROVIDERS: Final = "/projects/acme/settings/providers/"
+# One with a shape that is known, and one that looks like a checksum.
+SHAPED: Final = "sk-proj-Zq3vT8mB1xW6nR4cK9yL2pD7uF5h"
+PLAIN: Final = "7c1f9e3ab2d84650cc91d7e2f0a3b865"
+
+
+def provide(client: Watched, project: Project) -> None:
+    """Store provider keys, replace them, come too late, use them, move them, delete one: both ways."""
+    client.watch.values += [SHAPED, PLAIN, SHAPED[::-1], PLAIN[::-1]]
+    for secret in (SHAPED, PLAIN):
+        for headers in ({}, HTMX):
+            fields = {"name": f"Key {uuid.uuid4()}", "provider": "openai", "secret": secret}
+            client.post(url_of("provider_key_create"), fields | {"name": ""}, headers=headers)
+            client.post(url_of("provider_key_create"), fields | {"base_url": "ftp://x"}, headers=headers)
+            client.post(url_of("provider_key_create"), fields, headers=headers)
+            client.post(url_of("provider_key_create"), fields, headers=headers)
+            key = ProviderKey.objects.get(name=fields["name"])
+            slug = f"model-{key.public_id.lower()}"
+            client.post(
+                url_of("upstream_create"), {"slug": slug, "provider_key": key.public_id}, headers=headers
+            )
+            edit, shown = url_of("provider_key_edit", key.public_id), ("base_url", "header", "prefix")
+            same = {"name": key.name, **{name: getattr(key, name) for name in shown}}
+            client.post(edit, same | {"version": "1", "secret": secret[::-1]}, headers=headers)
+            client.post(edit, same | {"version": "1", "secret": secret}, headers=headers)
+            client.post(edit, same | {"version": "2", "secret": f"{secret}\n"}, headers=headers)
+            client.post(edit, same | {"version": "2", "secret": secret, "header": "Host"}, headers=headers)
+            for url in (PROVIDERS, edit, url_of("provider_key_delete", key.public_id)):
+                client.get(url, headers=headers)
+            assert authorization_for(project, slug).value == f"Bearer {secret[::-1]}"
+    call_command("reseal", stdout=io.StringIO())
+    client.post(url_of("provider_key_delete", key.public_id))
+
+
+def misplace(client: Watched, project: Project) -> None:
+    """Put a provider's key into every field that isn't for it: alone where its shape is known, else twice."""
+    key, upstream = ProviderKeyFactory(project=project), UpstreamFactory(project=project)
+    address = {"base_url": "", "header": "", "prefix": ""}
+    forms: dict[str, dict[str, str]] = {
+        url_of("provider_key_create"): {"name": "", "provider": "openai", **address},
+        url_of("provider_key_edit", key.public_id): {"name": key.name, "version": "1", **address},
+        url_of("upstream_create"): {"slug": "", "provider_key": ""},
+        url_of("upstream_select", upstream.slug): {"provider_key": "", "version": "1"},
+        url_of("provider_key_search"): {"q": "", "uafter": "", "ubefore": ""},
+        url_of("key_create"): fields(),
+        url_of("key_search"): {"q": "", "rq": ""},
+        "/projects/new/": {"name": "", "slug": ""},
+    }
+    for headers in ({}, HTMX):
+        for url, form in forms.items():
+            for name in form:
+                follow(client, client.post(url, form | {name: SHAPED}, headers=headers))
+                if "/providers/" in url and "/upstreams/" not in url:
+                    twice = form | {name: PLAIN, "secret": PLAIN}
+                    follow(client, client.post(url, twice, headers=headers))
+        for text in (SHAPED, PLAIN):
+            follow(client, client.get(PROVIDERS, {"q": text}, headers=headers))
+            client.get(PROVIDERS, {"uafter": text, "after": text}, headers=headers)
+            client.get(url_of("provider_key_create"), {"provider": text}, headers=headers)
+        follow(client, client.get(LIST, {"q": SHAPED}, headers=headers))
 
 
 def search(client: Watched, issued: Issued) -> None:
@@ -245,6 +318,8 @@ def tell(watch: Watch, project: Project, owner: User) -> Story:
     # What was tried as a password before counts against the throttle.
     cache.clear()
     keep(mara, project)
+    provide(mara, project)
+    misplace(mara, project)
     # A message that nobody has read yet.
     mara.post("/projects/new/", {"name": "Beta"})
     return Story(watch, list(dump()), json.dumps(dict(mara.session.items())))
@@ -260,6 +335,9 @@ def test_the_story_shows_what_it_should(story: Story) -> None:
     # that the rest is done with, and one that is kept sealed.
     assert len(watch.tokens) == len(set(watch.tokens)) == 19
     assert len(watch.answers) > 200
+    assert ProviderKey.objects.filter(project__slug="acme", mask="h5F…-ks").count() == 2
+    assert sum("h5F…-ks" in body(answer) for _, answer in watch.answers) > 4
+    assert watch.found_in(f"x{SHAPED[3:20]}x") == {SHAPED[3:18]}
     statuses = {answer.status_code for _, answer in watch.answers}
     assert statuses >= {200, 302, 303, 400, 401, 405, 409, 422}
     assert max(statuses) < 500
@@ -326,11 +404,12 @@ def dump() -> Iterator[tuple[str, str]]:
 
 def test_it_is_in_no_table_of_the_database(story: Story) -> None:
     assert {table for table, _ in story.tables} >= {
-        "keys_key", "keys_issuenonce", "projects_auditevent", "projects_project", "django_session",
-        "projects_invitation",
+        "keys_key", "keys_providerkey", "keys_issuenonce", "projects_auditevent", "projects_project",
+        "projects_invitation", "django_session",
     }  # fmt: skip
     assert [table for table, value in story.tables if story.watch.found_in(value)] == []
     # The public part is there, so the search would have seen the rest.
+    assert any("h5F…-ks" in value for _, value in story.tables)
     for token in story.watch.tokens:
         assert any(token[8:20] in value for _, value in story.tables)
 

@@ -10,9 +10,16 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from keys.models import Key
+from keys.models import Key, ProviderKey, Upstream
 from projects.models import Channel, Invitation, Project, User
-from tests.factories import ChannelFactory, IssuedFactory, acting, invited
+from tests.factories import (
+    ChannelFactory,
+    IssuedFactory,
+    ProviderKeyFactory,
+    UpstreamFactory,
+    acting,
+    invited,
+)
 from tests.meta.routes import Route, routes
 from tests.web.pages import HTMX, Page, signed_in
 
@@ -34,6 +41,7 @@ PUBLIC: Final = {
     "docs_errors",
     "docs_rotate_safely",
     "docs_channels",
+    "docs_provider_keys",
     "docs_api",
     "openapi",
     # Whoever has an invitation's link; it says nothing where the link isn't good.
@@ -96,6 +104,14 @@ PROJECT: Final = {
     "member_remove",
     "invitation_renew",
     "invitation_revoke",
+    "provider_key_list",
+    "provider_key_search",
+    "provider_key_create",
+    "provider_key_edit",
+    "provider_key_delete",
+    "upstream_create",
+    "upstream_select",
+    "upstream_delete",
 }
 # Staff: everything under admin/ that isn't named above.
 STAFF: Final = "admin:"
@@ -127,23 +143,27 @@ def key(project: Project, owner: User, at: datetime) -> Key:
     return IssuedFactory(project=project, actor=acting(owner, project), at=at, name="Docs crawler").key
 
 
-# Addresses in which nothing is there.
-NOTHING: Final = {"slug": "nowhere", "channel": "nothing"} | dict.fromkeys(
-    ("key_id", "person_id", "invitation_id"), "A" * 12
-)
-
-
-def arguments(slug: str, key: Key) -> dict[str, str]:
-    """Return what fills in the address of a route, of things that are there."""
-    invitation = Invitation.objects.get(project=key.project)
-    person = User.objects.get(memberships__project=key.project)
+@pytest.fixture
+def named(key: Key, project: Project) -> dict[str, str]:
+    """What the URLs of the project “Acme” name: a row of each kind."""
+    provider_key = ProviderKeyFactory(project=project, name="Docs crawler's OpenAI")
+    upstream = UpstreamFactory(project=project, slug="docs-crawler", provider_key=provider_key.public_id)
     return {
-        "slug": slug,
+        "slug": "acme",
         "key_id": key.key_id,
         "channel": CHANNEL,
-        "person_id": person.public_id,
-        "invitation_id": invitation.public_id,
+        "person_id": User.objects.get(memberships__project=project).public_id,
+        "invitation_id": Invitation.objects.get(project=project).public_id,
+        "public_id": provider_key.public_id,
+        "upstream": upstream.slug,
     }
+
+
+# The same for rows that nobody has.
+NOTHING: Final = {
+    "key_id": "A" * 12, "channel": "nothing", "person_id": "A" * 12, "invitation_id": "A" * 12,
+    "public_id": "A" * 12, "upstream": "nothing",
+}  # fmt: skip
 
 
 def test_every_url_is_on_one_list() -> None:
@@ -176,9 +196,9 @@ def test_no_primary_key_stands_in_a_url() -> None:
 @pytest.mark.parametrize("method", ["get", "post", "delete"])
 @pytest.mark.parametrize("route", of(PERSONAL | PROJECT), ids=ids)
 def test_whoever_is_signed_out_is_led_to_the_door(
-    client: Client, key: Key, route: Route, method: str
+    client: Client, named: dict[str, str], route: Route, method: str
 ) -> None:
-    path = route.path(arguments("acme", key))
+    path = route.path(named)
     response = getattr(client, method)(path)
     assert response.status_code == 302
     assert response["Location"].startswith(LOGIN)
@@ -187,8 +207,10 @@ def test_whoever_is_signed_out_is_led_to_the_door(
 
 @pytest.mark.parametrize("method", ["get", "post"])
 @pytest.mark.parametrize("route", of(PERSONAL | PROJECT), ids=ids)
-def test_htmx_is_never_led_to_the_door(client: Client, key: Key, route: Route, method: str) -> None:
-    path = route.path(arguments("acme", key))
+def test_htmx_is_never_led_to_the_door(
+    client: Client, named: dict[str, str], route: Route, method: str
+) -> None:
+    path = route.path(named)
     response = getattr(client, method)(path, headers=HTMX)
     assert response.status_code == 401
     assert not Page(response).is_whole
@@ -230,13 +252,13 @@ def asked(client: Client, method: str, path: str, headers: dict[str, str]) -> tu
 @pytest.mark.parametrize("headers", [{}, HTMX], ids=["plain", "htmx"])
 @pytest.mark.parametrize("route", of(PROJECT), ids=ids)
 def test_to_an_outsider_a_project_does_not_exist(
-    outsider: User, key: Key, route: Route, headers: dict[str, str]
+    outsider: User, key: Key, named: dict[str, str], route: Route, headers: dict[str, str]
 ) -> None:
     client = signed_in(outsider)
     statuses = set()
     for method in METHODS:
-        real = asked(client, method, route.path(arguments("acme", key)), headers)
-        none = asked(client, method, route.path(arguments("nowhere", key)), headers)
+        real = asked(client, method, route.path(named), headers)
+        none = asked(client, method, route.path(named | {"slug": "nowhere"}), headers)
         assert real == none
         assert real[0] in (404, 405)
         assert "Acme" not in real[1]
@@ -246,14 +268,14 @@ def test_to_an_outsider_a_project_does_not_exist(
 
 
 @pytest.mark.parametrize("headers", [{}, HTMX], ids=["plain", "htmx"])
-@pytest.mark.parametrize("route", [r for r in of(PROJECT) if len(r.arguments) > 1], ids=ids)
-def test_under_another_project_neither_a_key_nor_anything_else_exists(
-    outsider: User, key: Key, route: Route, headers: dict[str, str]
+@pytest.mark.parametrize("route", [r for r in of(PROJECT) if set(r.arguments) & set(NOTHING)], ids=ids)
+def test_under_another_project_a_row_does_not_exist(
+    outsider: User, key: Key, named: dict[str, str], route: Route, headers: dict[str, str]
 ) -> None:
     client = signed_in(outsider)
     for method in METHODS:
-        real = asked(client, method, route.path(arguments("elsewhere", key)), headers)
-        none = asked(client, method, route.path(NOTHING | {"slug": "elsewhere"}), headers)
+        real = asked(client, method, route.path(named | {"slug": "elsewhere"}), headers)
+        none = asked(client, method, route.path(named | {"slug": "elsewhere"} | NOTHING), headers)
         assert real == none
         assert real[0] in (404, 405)
         assert "Docs crawler" not in real[1]
@@ -278,12 +300,12 @@ def test_under_another_project_a_channel_does_not_exist(
 
 @pytest.mark.parametrize("route", of(PROJECT), ids=ids)
 def test_a_deleted_project_does_not_exist_for_its_own_people(
-    owner: User, project: Project, key: Key, route: Route, at: datetime
+    owner: User, project: Project, named: dict[str, str], route: Route, at: datetime
 ) -> None:
     Project.objects.filter(pk=project.pk).update(deleted_at=at)
     client = signed_in(owner)
     for method in ("get", "post"):
-        status, said = asked(client, method, route.path(arguments("acme", key)), {})
+        status, said = asked(client, method, route.path(named), {})
         assert status in (404, 405)
         assert "Acme" not in said
 
@@ -300,18 +322,22 @@ def assert_untouched(key: Key) -> None:
     channel = Channel.objects.get(project=key.project)
     assert (channel.name, channel.version, channel.closed_at) == ("Support bot", 1, None)
     assert Invitation.objects.filter(accepted_at=None, revoked_at=None, version=1).count() == 1
+    provider_key = ProviderKey.objects.get(project=key.project)
+    upstream = Upstream.objects.get(project=key.project)
+    assert (provider_key.version, upstream.version) == (1, 1)
+    assert upstream.provider_key == provider_key
 
 
 # What every URL keeps to
 
 
 @pytest.mark.parametrize("route", of(PERSONAL | PROJECT), ids=ids)
-def test_a_get_never_writes(owner: User, key: Key, route: Route) -> None:
+def test_a_get_never_writes(owner: User, named: dict[str, str], route: Route) -> None:
     owner.set_password("correct horse battery")
     owner.save()
     client = signed_in(owner)
     with CaptureQueriesContext(connection) as queries:
-        client.get(route.path(arguments("acme", key)))
+        client.get(route.path(named))
     written = [query["sql"] for query in queries if not query["sql"].startswith("SELECT")]
     assert written == []
 
@@ -324,7 +350,7 @@ ODD: Final = ["%00", "%ff", "a%0ab", "%F0%9F%94%91", "..", "'"]
 def test_no_path_breaks_it(owner: User, project: Project, route: Route, text: str) -> None:
     client = signed_in(owner, raise_request_exception=False)
     for odd in route.arguments:
-        given = NOTHING | {"slug": "acme"} | {odd: text}
+        given = {"slug": "acme", **NOTHING} | {odd: text}
         for method in ("get", "post"):
             response = getattr(client, method)(route.path(given))
             assert 400 <= response.status_code < 500

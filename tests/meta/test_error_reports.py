@@ -1,5 +1,7 @@
 """An error in the middle of a secret's way: what is answered, reported and logged shows nothing of it."""
 
+import html
+import json
 import logging
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -233,3 +235,58 @@ def test_no_report_of_an_error_shows_the_password_of_somebody_who_joins(
     for text in (*watch.reports, *lines, response.content.decode()):
         assert PASSWORD not in text
     assert any("can&#x27;t go on" in report for report in watch.reports)
+
+
+# A provider's key has no shape by which it could be taken out: it is known by the field that it was sent in.
+
+VALUES: Final = ["7c1f9e3ab2d84650cc91d7e2f0a3b865", r"""it's"odd"\<b>&-value"""]
+OF_PROVIDERS: Final = [
+    "keys.forms_providers.ProviderKeyForm.draft",
+    "keys.forms_providers.ProviderDraft",
+    "keys.views.providers.providers.create_provider_key",
+    "keys.provider_drafts.clean_name",
+    "keys.provider_drafts.clean_value",
+    "keys.provider_drafts.value_stands_in",
+    "keys.providers.mask",
+    "keys.providers.Keyring",
+    "keys.providers._write",
+    "keys.providers._record_key",
+    "keys.sealing.os.urandom",
+    "keys.views.providers._back",
+]
+
+
+@pytest.mark.parametrize("debug", [False, True], ids=["live", "debug"])
+@pytest.mark.parametrize("secret", VALUES)
+@pytest.mark.parametrize("place", OF_PROVIDERS)
+def test_no_report_of_an_error_shows_a_provider_s_key(
+    watch: Watch,
+    mara: Watched,
+    project: Project,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+    secret: str,
+    debug: bool,
+) -> None:
+    watch.values.append(secret)
+    settings.DEBUG = debug
+
+    def breaks(*given: Any, **named: Any) -> Any:
+        raise Broken(f"can't go on with {given} {named} {secret}")
+
+    monkeypatch.setattr(place, breaks)
+    sent = {"name": "Main", "provider": "openai", "secret": secret}
+    mara.post(url_of("provider_key_create"), sent)
+    assert [answer.status_code for _, answer in watch.answers] == [500]
+    assert watch.showing() == []
+    assert len(watch.reports) == 2
+    for report in watch.reports:
+        assert "Broken" in report
+        assert "provider_key_create" in report
+        assert not watch.found_in(html.unescape(report))
+    lines = [JsonLines().format(record) for record in watch.records]
+    assert any("Traceback" in line for line in lines)
+    for line in lines:
+        assert not watch.found_in(json.dumps(json.loads(line), ensure_ascii=False))
+        assert not watch.found_in(str(json.loads(line)))

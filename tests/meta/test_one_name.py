@@ -22,6 +22,8 @@ NO_PAGE: Final = {
     "key_resume": "the list",
     "key_env": "a file",
     "invitation_mine": "the page of the invitation",
+    "provider_key_search": "the list",
+    "upstream_select": "the list",
 }
 # Templates that no URL is called after, and who shows them.
 NO_URL: Final = {
@@ -31,6 +33,7 @@ NO_URL: Final = {
     "keys/invitation_link.html": "member_invite and invitation_renew, to the POST that made a link",
     "keys/member_conflict.html": "every verb on members and invitations that came too late",
     "projects/invitation_closed.html": "invitation and invitation_mine, where it lets nobody in",
+    "keys/provider_conflict.html": "provider_key_edit and upstream_select, where somebody came too late",
     "projects/settings.html": "what the pages of a project's settings extend",
 }
 

@@ -12,7 +12,15 @@ from django.test.utils import CaptureQueriesContext
 from keys.kinds import KeyType
 from keys.lifecycle import confirm, renew, revoke
 from projects.models import Project, User
-from tests.factories import ChannelFactory, IssuedFactory, MembershipFactory, acting, invited
+from tests.factories import (
+    ChannelFactory,
+    IssuedFactory,
+    MembershipFactory,
+    ProviderKeyFactory,
+    UpstreamFactory,
+    acting,
+    invited,
+)
 from tests.web.pages import HTMX, Page, signed_in, url_of
 
 pytestmark = pytest.mark.django_db
@@ -24,6 +32,12 @@ KEYS_FRAGMENT: Final = 5
 SEARCHED: Final = KEYS_PAGE + 1
 # As the keys page; but the members, what they made, what of that was revoked, and who is invited.
 MEMBERS_PAGE: Final = 8
+
+# The session, the person, the membership; the provider keys, who uses them, the upstreams, and what can be
+# selected; the projects of the switcher.
+PROVIDERS_PAGE: Final = 8
+# Without what can be selected.
+PROVIDERS_PAGE_READ: Final = PROVIDERS_PAGE - 1
 
 Fill = Callable[[int], None]
 
@@ -105,6 +119,31 @@ def test_its_fragment_takes_no_more(mara: Client, fill: Fill, rows: int) -> None
 def test_a_search_takes_one_more(mara: Client, fill: Fill, rows: int) -> None:
     fill(rows)
     assert queries(mara, f"{url_of('key_list')}?q=docs&sort=name&type=restricted")[0] == SEARCHED
+
+
+@pytest.fixture
+def stock(project: Project) -> Fill:
+    """Give the project so many provider keys, and as many upstreams, each with a provider key of its own."""
+
+    def stock(rows: int) -> None:
+        for _ in range(rows):
+            UpstreamFactory(project=project, provider_key=ProviderKeyFactory(project=project).public_id)
+
+    return stock
+
+
+@pytest.mark.parametrize("rows", [1, 50])
+def test_the_page_of_provider_keys_takes_as_many_for_fifty_rows_as_for_one(
+    mara: Client, viewer: User, stock: Fill, rows: int
+) -> None:
+    stock(rows)
+    count, page = queries(mara, url_of("provider_key_list"))
+    assert [len(page.rows(caption)) for caption in page.texts("caption")] == [rows, rows]
+    assert count == PROVIDERS_PAGE
+    assert queries(mara, url_of("provider_key_list"), HTMX)[0] == PROVIDERS_PAGE - 1
+    assert queries(signed_in(viewer), url_of("provider_key_list"))[0] == PROVIDERS_PAGE_READ
+    # A search also asks whether anything is called so.
+    assert queries(mara, f"{url_of('provider_key_list')}?q=key")[0] == PROVIDERS_PAGE + 1
 
 
 def test_a_keys_own_page_takes_as_many_for_a_long_life_as_for_a_short_one(

@@ -75,9 +75,9 @@ def test_a_flag_that_was_taken_away_counts_at_once(ines: User) -> None:
 def test_only_what_belongs_here_is_here(ines: User) -> None:
     names = {name.rpartition("_")[0] for name in routes() if name.endswith("_changelist")}
     assert names == {
-        "keys_key", "projects_auditevent", "projects_channel", "projects_invitation", "projects_membership",
-        "projects_project",
-        "projects_resource", "projects_user",
+        "keys_key", "keys_providerkey", "keys_upstream", "projects_auditevent", "projects_channel",
+        "projects_invitation", "projects_membership", "projects_project", "projects_resource",
+        "projects_user",
     }  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from keys.kinds import NEVER_EXPIRES, KeyType
 from keys.models import Key, KeyActivity, ProviderKey
 from keys.permissions import KeyActor
 from keys.provider_drafts import ProviderEdit
-from keys.providers import edit_provider_key
+from keys.providers import edit_provider_key as edit_elsewhere
 from projects import invitations
 from projects import lifecycle as lifecycle_of_projects
 from projects.audit import Actor
@@ -1370,7 +1370,7 @@ def provider_key_edit_stale(page: Page) -> None:
     owner = User.objects.get(email="mara@example.test")
     at = key.updated_at + timedelta(seconds=1)
     changes = ProviderEdit(name=LONG_NAME[:-1])
-    edit(key.project, key.public_id, changes, actor=acting(owner, key.project), at=at, version=1)
+    edit_elsewhere(key.project, key.public_id, changes, actor=acting(owner, key.project), at=at, version=1)
     page.get_by_role("textbox", name="Name").fill("Spare OpenAI")
     page.get_by_label("New value").fill("another-value-1234")
     page.get_by_role("button", name="Save", exact=True).click()

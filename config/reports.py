@@ -12,8 +12,13 @@ from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 from config.logs import clean
 
 # Names of variables and form fields whose values stay out, tokens or not: half a token, a secret
-# without its prefix and a password don't look like one.
-_SECRET_NAME: Final = re.compile("token|secret|password|passphrase|presented|plain|cookie", re.I)
+# without its prefix, a password, a code of a second factor and what codes are made of don't look like one.
+_SECRET_NAME: Final = re.compile(
+    "token|secret|password|passphrase|presented|plain|cookie|(?:^|_)codes?$|seed|pending", re.I
+)
+
+# These hand codes and secrets on under names of their own: `c`, `text`, `args`.
+_OPAQUE_MODULES: Final = ("allauth.", "contextlib")
 
 
 class ReportFilter(SafeExceptionReporterFilter):
@@ -23,6 +28,8 @@ class ReportFilter(SafeExceptionReporterFilter):
         self, request: HttpRequest | None, tb_frame: FrameType
     ) -> ItemsView[str, Any]:
         variables = super().get_traceback_frame_variables(request, tb_frame)
+        if str(tb_frame.f_globals.get("__name__", "")).startswith(_OPAQUE_MODULES):
+            return dict.fromkeys((name for name, _ in variables), self.cleansed_substitute).items()
         return {name: self._shown(name, value) for name, value in variables}.items()
 
     def get_post_parameters(self, request: HttpRequest | None) -> dict[str, Any]:

@@ -79,8 +79,8 @@ class MatrixRow:
     others: Sequence[Cell]
 
 
-class KeyForm(QuietForm):
-    """A new key. What the person's role can't issue isn't offered."""
+class KeyForm(FreshForm):
+    """A new key. What the person's role can't issue isn't offered; a privileged one asks for the password."""
 
     field_of: Mapping[str, str] = {"expires_at": "until"}
 
@@ -126,16 +126,28 @@ class KeyForm(QuietForm):
     )
     note = forms.CharField(label="Note", required=False, widget=forms.Textarea(attrs={"rows": 2}))
 
-    def __init__(self, data: Any = None, *, role: Role, catalogue: Sequence[Resource], at: datetime) -> None:
+    def __init__(
+        self,
+        data: Any = None,
+        *,
+        request: HttpRequest,
+        role: Role,
+        catalogue: Sequence[Resource],
+        at: datetime,
+    ) -> None:
+        types = [kind for kind in issuable_types(role) if kind in TYPE_HINTS]
         initial = {
             "nonce": uuid.uuid4().hex,
             "type": KeyType.RESTRICTED,
             "lifetime": DEFAULT_LIFETIME,
             "environment": Environment.LIVE,
         }
-        super().__init__(data, initial=initial)
-        self._catalogue, self._at = _offered(catalogue, role), at
-        self._types = [kind for kind in issuable_types(role) if kind in TYPE_HINTS]
+        super().__init__(data, initial=initial, request=request, sensitive=KeyType.PRIVILEGED in types)
+        if "current_password" in self.fields:
+            self.fields[
+                "current_password"
+            ].help_text = "Asked for a privileged key alone. Good for 30 minutes."
+        self._catalogue, self._at, self._types = _offered(catalogue, role), at, types
         self._field("type").choices = [(kind.value, kind.label) for kind in self._types]
         self._field("scopes").choices = [
             (scope, scope) for resource, scopes in self._catalogue for scope in scopes
@@ -149,8 +161,11 @@ class KeyForm(QuietForm):
             raise TypeError(name)
         return field
 
+    def is_sensitive(self) -> bool:
+        return bool(self.cleaned_data.get("type") == KeyType.PRIVILEGED)
+
     def clean(self) -> dict[str, Any]:
-        data: dict[str, Any] = super().clean() or self.cleaned_data
+        data = super().clean()
         if data.get("lifetime") == DATE and "until" in data:
             until = data["until"]
             if until is None or until <= self._at.astimezone(UTC).date():
@@ -253,13 +268,19 @@ class RevokeForm(QuietForm):
         return last4
 
 
-class RenewForm(QuietForm):
-    """A fresh secret, for the key as the person saw it."""
+class RenewForm(FreshForm):
+    """A fresh secret, for the key as the person saw it. One that may do everything asks for the password."""
 
     version = forms.IntegerField(widget=forms.HiddenInput, error_messages={
         "required": "Open this form anew: it was sent without its number.",
         "invalid": "Open this form anew: its number was changed.",
     })  # fmt: skip
+
+    def __init__(self, data: Any = None, *, request: HttpRequest, key: Key) -> None:
+        # The Automator Key, and a privileged one: its new secret is worth what a new key is.
+        super().__init__(
+            data, initial={"version": key.version}, request=request, sensitive=key.grant.everything
+        )
 
 
 @dataclass(frozen=True, slots=True)

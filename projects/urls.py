@@ -1,9 +1,27 @@
 from django.urls import path
 
-from projects import views
+from projects.views import projects, requirement, second_factor
+
+settings = "projects/<slug:slug>/settings/"
+factor = "account/second-factor/"
 
 urlpatterns = [
-    path("", views.home, name="home"),
-    path("projects/", views.project_list, name="project_list"),
-    path("projects/new/", views.project_create, name="project_create"),
+    path("", projects.home, name="home"),
+    path("projects/", projects.project_list, name="project_list"),
+    path("projects/new/", projects.project_create, name="project_create"),
+    path(
+        f"{settings}second-factor/",
+        requirement.second_factor_required,
+        name="second_factor_required",
+    ),
+    path(factor, second_factor.second_factor, name="second_factor"),
+    path(f"{factor}set-up/", second_factor.second_factor_activate, name="second_factor_activate"),
+    path(f"{factor}off/", second_factor.second_factor_deactivate, name="second_factor_deactivate"),
+    path(f"{factor}codes/", second_factor.recovery_codes_make, name="recovery_codes_make"),
+    path(
+        f"{factor}codes/download/",
+        second_factor.recovery_codes_download,
+        name="recovery_codes_download",
+    ),
+    path(f"{factor}codes/saved/", second_factor.recovery_codes_saved, name="recovery_codes_saved"),
 ]

@@ -46,7 +46,7 @@ def key_create(request: HttpRequest, slug: str) -> HttpResponse:
     access = project_for(request.user, slug, at_least=Role.OPERATOR)
     at = timezone.now()
     catalogue = access.project.catalogue()
-    form = KeyForm(pages.posted(request), role=access.role, catalogue=catalogue, at=at)
+    form = KeyForm(pages.posted(request), request=request, role=access.role, catalogue=catalogue, at=at)
     if request.method == "POST" and form.is_valid():
         try:
             issued = lifecycle.issue(
@@ -108,7 +108,7 @@ def key_renew(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
     access = project_for(request.user, slug, at_least=Role.OPERATOR)
     key, at = pages.key_of(access, key_id), timezone.now()
     may_renew(access.actor(request), key)
-    form = RenewForm(pages.posted(request), initial={"version": key.version})
+    form = RenewForm(pages.posted(request), request=request, key=key)
     try:
         lifecycle.refuse_renewing(key, at)
         if request.method == "POST" and form.is_valid():

@@ -543,7 +543,7 @@ def csrf(page: Page) -> dict[str, str | float | bool]:
 @scene("an error of ours", complaints=(500, 404))
 def error(page: Page) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("projects.views.Project", None)
+        patch.setattr("projects.views.projects.Project", None)
         page.goto("/projects/")
 
 
@@ -553,5 +553,5 @@ def bad_request(page: Page) -> None:
         raise SuspiciousOperation
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("projects.views.Project", SimpleNamespace(objects=SimpleNamespace(of=suspect)))
+        patch.setattr("projects.views.projects.Project", SimpleNamespace(objects=SimpleNamespace(of=suspect)))
         page.goto("/projects/")

@@ -20,11 +20,14 @@ NO_PAGE: Final = {
     "key_confirm": "the list",
     "key_resume": "the list",
     "key_env": "a file",
+    "recovery_codes_download": "a file",
+    "recovery_codes_saved": "a redirect",
 }
 # Templates that no URL is called after, and who shows them.
 NO_URL: Final = {
     "keys/key_once.html": "key_create and key_renew, to the POST that made a secret",
     "keys/key_conflict.html": "every verb that came too late",
+    "projects/recovery_codes.html": "second_factor_activate and recovery_codes_make, to the POST",
     "projects/settings.html": "what the pages of a project's settings extend",
 }
 

@@ -23,8 +23,10 @@ _PROVIDER_KEY: Final = re.compile(
     r"|sk-(?=[0-9A-Za-z_-]*[0-9])(?=[0-9A-Za-z_-]*[a-z])(?=[0-9A-Za-z_-]*[A-Z])[0-9A-Za-z_-]{16,})"
 )
 # Names of variables and form fields whose values nobody may see, whatever shape they have: half a token, a
-# password or a provider's key doesn't look like a secret.
-SECRET_NAME: Final = re.compile("token|secret|password|passphrase|presented|plain|cookie", re.I)
+# password, a provider's key, a code of a second factor and what codes are made of don't look like a secret.
+SECRET_NAME: Final = re.compile(
+    "token|secret|password|passphrase|presented|plain|cookie|(?:^|_)codes?$|seed|pending", re.I
+)
 # A shorter text would be found in half of what is written.
 _BLOTTED_FROM: Final = 6
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Mn"})

@@ -2,7 +2,7 @@
 
 from collections.abc import ItemsView
 from types import FrameType
-from typing import Any
+from typing import Any, Final
 
 from django.http import HttpRequest, QueryDict
 from django.template.defaultfilters import pprint
@@ -12,6 +12,9 @@ from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 from config.logs import clean, secrets_of
 from config.redaction import SECRET_NAME, blot, holds_any
 
+# These hand codes and secrets on under names of their own: `c`, `text`, `args`.
+_OPAQUE_MODULES: Final = ("allauth.", "contextlib")
+
 
 class ReportFilter(SafeExceptionReporterFilter):
     """Leaves out variables and form fields by their names, over what Django leaves out."""
@@ -20,6 +23,8 @@ class ReportFilter(SafeExceptionReporterFilter):
         self, request: HttpRequest | None, tb_frame: FrameType
     ) -> ItemsView[str, Any]:
         variables = super().get_traceback_frame_variables(request, tb_frame)
+        if str(tb_frame.f_globals.get("__name__", "")).startswith(_OPAQUE_MODULES):
+            return dict.fromkeys((name for name, _ in variables), self.cleansed_substitute).items()
         shown = {name: self._shown(name, value) for name, value in variables}
         # Whole variables, before a long one is cut short in the middle of a secret: Django's forms hold what
         # was sent under names of their own.

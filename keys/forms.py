@@ -151,8 +151,8 @@ class NewKeyForm(QuietForm):
         return _expiry(self.cleaned_data["lifetime"], self.cleaned_data["until"], self._at)
 
 
-class KeyForm(NewKeyForm):
-    """A new key. What the person's role can't issue isn't offered."""
+class KeyForm(FreshForm, NewKeyForm):
+    """A new key. What the person's role can't issue isn't offered; a privileged one asks for the password."""
 
     type = forms.ChoiceField(
         label="Key type",
@@ -169,16 +169,32 @@ class KeyForm(NewKeyForm):
     )
     note = forms.CharField(label="Note", required=False, widget=forms.Textarea(attrs={"rows": 2}))
     # In the order of the dialog, which the summary of errors keeps to.
-    field_order = ("nonce", "type", "scopes", "name", "lifetime", "until", "environment", "note")
+    field_order = (
+        "nonce", "type", "scopes", "current_password", "name", "lifetime", "until", "environment", "note",
+    )  # fmt: skip
 
-    def __init__(self, data: Any = None, *, role: Role, catalogue: Sequence[Resource], at: datetime) -> None:
-        super().__init__(data, at=at)
-        self._catalogue = _offered(catalogue, role)
+    def __init__(
+        self,
+        data: Any = None,
+        *,
+        request: HttpRequest,
+        role: Role,
+        catalogue: Sequence[Resource],
+        at: datetime,
+    ) -> None:
         self._types = [kind for kind in issuable_types(role) if kind in TYPE_HINTS]
+        super().__init__(data, request=request, sensitive=KeyType.PRIVILEGED in self._types, at=at)
+        if "current_password" in self.fields:
+            hint = "Asked for a privileged key alone. Good for 30 minutes."
+            self.fields["current_password"].help_text = hint
+        self._catalogue = _offered(catalogue, role)
         self._field("type").choices = [(kind.value, kind.label) for kind in self._types]
         self._field("scopes").choices = [
             (scope, scope) for resource, scopes in self._catalogue for scope in scopes
         ]
+
+    def is_sensitive(self) -> bool:
+        return bool(self.cleaned_data.get("type") == KeyType.PRIVILEGED)
 
     def draft(self) -> Draft:
         """Return what the valid form asks for."""
@@ -369,8 +385,14 @@ class RotateForm(FreshForm):
         return Moment.of(min(self._at + span, self._key.expires_at))
 
 
-class RenewForm(_SeenForm):
-    """A fresh secret."""
+class RenewForm(FreshForm, _SeenForm):
+    """A fresh secret. Of a key that may do everything it asks for the password."""
+
+    def __init__(self, data: Any = None, *, request: HttpRequest, key: Key) -> None:
+        # The Automator Key, and a privileged one: its new secret is worth what a new key is.
+        super().__init__(
+            data, initial={"version": key.version}, request=request, sensitive=key.grant.everything
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from django.dispatch import Signal
 from projects import audit
 from projects.models import FIRST_CATALOGUE, SITE_LOG, Membership, Project, Resource, Role, User
 from projects.names import clean_name, free_slug
+from projects.second_factor import has_second_factor
 
 # Sent with `project` inside the transaction that makes it, after its catalogue: `keys` answers with the
 # Automator Key. This module doesn't know of keys.
@@ -155,6 +156,24 @@ def delete_project(project: Project, *, actor: audit.Actor, at: datetime) -> Pro
         current.deleted_at = at
         current.save(update_fields=["deleted_at"])
         log.record("project.deleted", "project", current.slug, current.name)
+    return current
+
+
+def require_second_factor(project: Project, on: bool, *, actor: audit.Actor, at: datetime) -> Project:
+    """Let only members with a second factor into the project, or all of them again; return the project.
+
+    Raises ValidationError (an owner who has none: the first to be shut out; the project was deleted),
+    PermissionDenied below owner. Locks the head of the site log, as removing a second factor does, and the
+    head of the project's.
+    """
+    with _members(project, actor, at) as (log, current):
+        if current.require_second_factor is not on:
+            if on and actor.user is not None and not has_second_factor(actor.user):
+                raise ValidationError("Set up a second factor of your own first.", code="no_second_factor")
+            current.require_second_factor = on
+            current.save(update_fields=["require_second_factor"])
+            changed = {"require_second_factor": [not on, on]}
+            log.record("project.second_factor", "project", current.slug, current.name, **changed)
     return current
 
 

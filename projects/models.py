@@ -114,6 +114,8 @@ class Project(models.Model):
     recoverable_keys = models.BooleanField(default=False)
     # Whether provider keys may lead to hosts of a private network; for staff to say.
     private_upstreams = models.BooleanField(default=False)
+    # Whether members come in only with a second factor (`projects.access`).
+    require_second_factor = models.BooleanField(default=False)
 
     objects = ProjectQuerySet.as_manager()
 

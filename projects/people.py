@@ -13,7 +13,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.validators import validate_email
 
 from config.redaction import holds_token
-from projects import audit
+from projects import audit, second_factor
 from projects.audit import Actor
 from projects.lifecycle import owned_alone
 from projects.management.commands.passwordlink import password_link
@@ -107,6 +107,19 @@ def make_password_link(person: User, *, lock: bool = False, actor: Actor, at: da
             current.save(update_fields=["password"])
         log.record("person.password_link_made", "person", str(current.pk), current.label, locked=lock)
         return password_link(current)
+
+
+def remove_second_factor(person: User, *, actor: Actor, at: datetime) -> None:
+    """Take away the second factor of somebody who lost it: their password alone signs them in again.
+
+    Their sessions go on: whoever lost a phone lost no session. Raises ValidationError where there is none,
+    PermissionDenied for whoever isn't staff.
+    """
+    with _opened(actor, at):
+        try:
+            second_factor.turn_off(person, actor=actor, at=at)
+        except second_factor.NoSecondFactor:
+            raise ValidationError(f"{person.label} has no second factor.") from None
 
 
 @contextmanager

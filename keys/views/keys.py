@@ -46,7 +46,8 @@ def key_search(request: HttpRequest, slug: str) -> HttpResponse:
 def key_create(request: HttpRequest, slug: str) -> HttpResponse:
     access = project_for(request.user, slug, at_least=Role.OPERATOR)
     at = timezone.now()
-    form = KeyForm(pages.posted(request), role=access.role, catalogue=access.project.catalogue(), at=at)
+    catalogue = access.project.catalogue()
+    form = KeyForm(pages.posted(request), request=request, role=access.role, catalogue=catalogue, at=at)
     return pages.created(request, access, PROJECT_KEYS, "keys/key_create.html", form, at)
 
 
@@ -94,7 +95,7 @@ def key_renew(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
     access = project_for(request.user, slug, at_least=Role.OPERATOR)
     key, at = pages.key_of(access, key_id), timezone.now()
     may_renew(access.actor(request), key)
-    form = RenewForm(pages.posted(request), initial={"version": key.version})
+    form = RenewForm(pages.posted(request), request=request, key=key)
     try:
         lifecycle.refuse_renewing(key, at)
         if request.method == "POST" and form.is_valid():

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from django.db import connection
@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from keys.models import Key, ProviderKey, Upstream
 from projects.models import Channel, Invitation, Project, User
+from tests.authenticator import enrol
 from tests.factories import (
     ChannelFactory,
     IssuedFactory,
@@ -21,13 +22,15 @@ from tests.factories import (
     invited,
 )
 from tests.meta.routes import Route, routes
-from tests.web.pages import HTMX, Page, signed_in
+from tests.web.pages import HTMX, Page, freshen, signed_in
 
 pytestmark = pytest.mark.django_db
 
 # Open to anybody: there is nobody yet who could be asked for.
 PUBLIC: Final = {
     "account_login",
+    # The second step of a sign-in; to whoever hasn't taken the first it is the first.
+    "mfa_authenticate",
     "account_reset_password_from_key",
     "account_reset_password_from_key_done",
     # To whoever is signed out already it answers as to whoever has just signed out.
@@ -70,6 +73,13 @@ PERSONAL: Final = {
     "account_reauthenticate",
     # Of an invitation that isn't theirs it says what it says of none.
     "invitation_mine",
+    "mfa_reauthenticate",
+    "second_factor",
+    "second_factor_activate",
+    "second_factor_deactivate",
+    "recovery_codes_make",
+    "recovery_codes_download",
+    "recovery_codes_saved",
     # A redirect to the console's own page.
     "admin/password_change/",
 }
@@ -112,12 +122,14 @@ PROJECT: Final = {
     "upstream_create",
     "upstream_select",
     "upstream_delete",
+    "second_factor_required",
 }
 # Staff: everything under admin/ that isn't named above.
 STAFF: Final = "admin:"
 
 METHODS: Final = ("get", "head", "post", "put", "patch", "delete", "options")
 LOGIN: Final = "/account/login/"
+SECOND_FACTOR: Final = "/account/second-factor/"
 FORM: Final = "application/x-www-form-urlencoded"
 
 ROUTES: Final = routes()
@@ -310,6 +322,42 @@ def test_a_deleted_project_does_not_exist_for_its_own_people(
         assert "Acme" not in said
 
 
+@pytest.mark.parametrize("headers", [{}, HTMX], ids=["plain", "htmx"])
+@pytest.mark.parametrize("route", of(PROJECT), ids=ids)
+def test_a_project_that_requires_a_second_factor_is_closed_without_one(
+    owner: User, project: Project, key: Key, route: Route, headers: dict[str, str]
+) -> None:
+    Project.objects.filter(pk=project.pk).update(require_second_factor=True)
+    client, path = signed_in(owner), route.path({"slug": "acme", "key_id": key.key_id})
+    led = 0
+    for method in METHODS:
+        response = getattr(client, method)(path, headers=headers)
+        assert "Acme" not in response.content.decode()
+        if response.status_code != 405:
+            assert leads_to(response).startswith(SECOND_FACTOR)
+            led += 1
+    assert led
+    assert_untouched(key)
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX], ids=["plain", "htmx"])
+@pytest.mark.parametrize("route", of(PROJECT), ids=ids)
+def test_with_one_it_is_open(
+    owner: User, project: Project, key: Key, route: Route, headers: dict[str, str]
+) -> None:
+    Project.objects.filter(pk=project.pk).update(require_second_factor=True)
+    enrol(owner)
+    client, path = signed_in(owner), route.path({"slug": "acme", "key_id": key.key_id})
+    for method in ("get", "post"):
+        assert not leads_to(getattr(client, method)(path, headers=headers)).startswith(SECOND_FACTOR)
+
+
+def leads_to(response: Any) -> str:
+    """Return where an answer leads, a browser or htmx; "" where it leads nowhere."""
+    address: str = response.headers.get("HX-Redirect") or response.headers.get("Location", "")
+    return address
+
+
 def test_staff_without_a_membership_are_outsiders_too(outsider: User, project: Project) -> None:
     User.objects.filter(pk=outsider.pk).update(is_staff=True, is_superuser=True)
     assert signed_in(outsider).get("/projects/acme/settings/keys/").status_code == 404
@@ -338,8 +386,30 @@ def test_a_get_never_writes(owner: User, named: dict[str, str], route: Route) ->
     client = signed_in(owner)
     with CaptureQueriesContext(connection) as queries:
         client.get(route.path(named))
-    written = [query["sql"] for query in queries if not query["sql"].startswith("SELECT")]
-    assert written == []
+    assert written(queries) == []
+
+
+@pytest.mark.parametrize("route", of(PERSONAL), ids=ids)
+def test_a_get_never_writes_for_whoever_has_a_second_factor(owner: User, route: Route) -> None:
+    owner.set_password("correct horse battery")
+    owner.save()
+    enrol(owner)
+    client = signed_in(owner)
+    with CaptureQueriesContext(connection) as queries:
+        client.get(route.path({}))
+    assert written(queries) == []
+
+
+def test_a_get_never_writes_while_one_is_set_up(owner: User) -> None:
+    client = freshen(signed_in(owner))
+    client.post(SECOND_FACTOR)
+    with CaptureQueriesContext(connection) as queries:
+        assert Page(client.get(f"{SECOND_FACTOR}set-up/")).heading == "Set up an app"
+    assert written(queries) == []
+
+
+def written(queries: CaptureQueriesContext) -> list[str]:
+    return [query["sql"] for query in queries if not query["sql"].startswith("SELECT")]
 
 
 ODD: Final = ["%00", "%ff", "a%0ab", "%F0%9F%94%91", "..", "'"]

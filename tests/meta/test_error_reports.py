@@ -251,7 +251,7 @@ OF_PROVIDERS: Final = [
     "keys.providers.Keyring",
     "keys.providers._write",
     "keys.providers._record_key",
-    "keys.sealing.os.urandom",
+    "config.sealing.os.urandom",
     "keys.views.providers._back",
 ]
 

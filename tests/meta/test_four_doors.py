@@ -25,7 +25,7 @@ from keys.models import Key
 from projects.audit import Actor
 from projects.models import AuditEvent, Channel, Project, User
 from tests.factories import ChannelFactory, IssuedFactory, UserFactory
-from tests.web.pages import Page, signed_in
+from tests.web.pages import Page, freshen, signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -83,7 +83,7 @@ class Door:
 class Console(Door):
     def __init__(self, project: Project, owner: User) -> None:
         super().__init__(project)
-        self.client = signed_in(owner)
+        self.client = freshen(signed_in(owner))
 
     def _post(self, name: str, data: dict[str, Any], *key_id: str) -> str:
         response = self.client.post(reverse(name, args=[self.project.slug, *key_id]), data)

@@ -24,6 +24,8 @@ NO_PAGE: Final = {
     "invitation_mine": "the page of the invitation",
     "provider_key_search": "the list",
     "upstream_select": "the list",
+    "recovery_codes_download": "a file",
+    "recovery_codes_saved": "a redirect",
 }
 # Templates that no URL is called after, and who shows them.
 NO_URL: Final = {
@@ -34,6 +36,7 @@ NO_URL: Final = {
     "keys/member_conflict.html": "every verb on members and invitations that came too late",
     "projects/invitation_closed.html": "invitation and invitation_mine, where it lets nobody in",
     "keys/provider_conflict.html": "provider_key_edit and upstream_select, where somebody came too late",
+    "projects/recovery_codes.html": "second_factor_activate and recovery_codes_make, to the POST",
     "projects/settings.html": "what the pages of a project's settings extend",
 }
 

@@ -3,8 +3,6 @@
 import argparse
 import io
 import json
-import os
-import pwd
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -21,11 +19,11 @@ from keys.drafts import Draft
 from keys.kinds import Environment, KeyType
 from keys.lifecycle import Issued
 from keys.management.commands._keys import arguments, exits, listings, revocations, streams
+from keys.management.commands._keys.actors import whoever_runs as _actor
 from keys.management.commands._keys.facts import COLUMNS, columns
 from keys.management.commands._keys.tables import Progress, Table
 from keys.models import Key
 from keys.verification import Outcome, Verdict, check
-from projects.audit import Actor
 from projects.models import Project
 from projects.moments import Moment
 
@@ -236,12 +234,3 @@ def _key(project: Project, asked: Any) -> Key:
     if key is None:
         raise CommandError(f"There is no key “{asked.key_id}” in {project.slug}.", returncode=exits.REFUSED)
     return key
-
-
-def _actor() -> Actor:
-    """Return the system's user by the process's id: what the environment says, anybody can set."""
-    try:
-        name = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        name = f"user {os.getuid()}"
-    return Actor.system(f"command line ({name})")

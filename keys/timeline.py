@@ -1,18 +1,10 @@
 """The life of a key as sentences, from its audit events."""
 
 from dataclasses import dataclass
-from typing import Final
 
 from projects.models import AuditEvent
 from projects.moments import Moment
-
-_DEEDS: Final = {
-    "key.issued": "created this key",
-    "key.confirmed": "stored its secret",
-    "key.renewed": "gave it a new secret",
-    "key.edited": "edited this key",
-    "key.revoked": "revoked this key",
-}
+from projects.sentences import sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +22,7 @@ def told(event: AuditEvent) -> Told:
     """Return an event as a sentence; a verb without words of its own is named as it is."""
     return Told(
         who=event.actor_label,
-        deed=_DEEDS.get(event.verb, event.verb),
+        deed=sentence(event.verb, "this key"),
         reason=event.changes.get("reason", ""),
         address=event.address,
         when=Moment.of(event.at),

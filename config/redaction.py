@@ -14,6 +14,10 @@ _TOKEN: Final = re.compile(r"kr_(?P<environment>live|test)_[0-9A-Za-z]{13,}")
 _BARE_SECRET: Final = re.compile(
     r"(?<![0-9A-Za-z])(?=[0-9A-Za-z]*[0-9])(?=[0-9A-Za-z]*[a-z])(?=[0-9A-Za-z]*[A-Z])[0-9A-Za-z]{38,}"
 )
+# What stands before a secret, or before nothing: a whole token that lost its prefix is 56 characters.
+_KEY_ID: Final = re.compile(
+    r"kr_(?:live|test)_(?P<id>[0-9A-Za-z]{12})|(?<![0-9A-Za-z])(?P<bare>[0-9A-Za-z]{12})[0-9A-Za-z]{44}(?![0-9A-Za-z])"
+)
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Mn"})
 
 
@@ -25,6 +29,12 @@ def holds_token(text: str) -> bool:
     folded = unicodedata.normalize("NFKC", text)
     visible = "".join(char for char in folded if unicodedata.category(char) not in _INVISIBLE)
     return bool(_TOKEN.search(visible) or _BARE_SECRET.search(visible))
+
+
+def key_id_in(text: str) -> str:
+    """Return the public key id of the first token in `text`; "" where there is none to be read."""
+    found = _KEY_ID.search(text)
+    return found["id"] or found["bare"] if found else ""
 
 
 def redact(text: str) -> str:

@@ -27,6 +27,7 @@ PAGES: Final = {
     "docs_scopes": "Scopes",
     "docs_errors": "Errors",
     "docs_rotate_safely": "Rotate safely",
+    "docs_audit_log": "Audit log",
     "docs_api": "JSON API",
 }
 _GROUPS: Final = {
@@ -66,6 +67,12 @@ def docs_errors(request: HttpRequest) -> HttpResponse:
 @require_safe
 def docs_rotate_safely(request: HttpRequest) -> HttpResponse:
     return _page(request, "docs_rotate_safely")
+
+
+@login_not_required
+@require_safe
+def docs_audit_log(request: HttpRequest) -> HttpResponse:
+    return _page(request, "docs_audit_log")
 
 
 @login_not_required

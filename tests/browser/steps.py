@@ -7,6 +7,8 @@ from typing import Final
 from playwright.sync_api import FloatRect, Locator, Page, expect
 
 KEYS: Final = "/projects/acme/settings/keys/"
+AUDIT: Final = "/projects/acme/settings/audit/"
+GENERAL: Final = "/projects/acme/settings/general/"
 PASSWORD: Final = "correct horse battery"
 
 

@@ -58,6 +58,11 @@ def mistake(client: Watched, issued: Issued) -> None:
         url_of("key_env", key_id): {"token": ""},
         url_of("key_search"): dict.fromkeys(("q", "rq", "type", "sort", "after", "key", "rkey", "mine"), ""),
         "/projects/new/": {"name": "", "slug": ""},
+        url_of("audit_filter"): dict.fromkeys(("who", "what", "key", "since", "until"), ""),
+        url_of("project_rename"): {"name": "Acme"},
+        url_of("project_delete"): {"name": "", "current_password": ""},
+        url_of("resource_create"): {"name": "", "label": "", "actions": ""},
+        url_of("resource_edit", "sources"): {"label": "Sources", "actions": "read", "seen": ""},
         "/account/password/change/": {"oldpassword": "", "password1": "", "password2": ""},
     }
     for text in (issued.token, f"see {issued.token}!", issued.token[20:58]):
@@ -78,6 +83,9 @@ def search(client: Watched, issued: Issued) -> None:
                 typed = {name: text, "sort": "name"}
                 follow(client, client.post(url_of("key_search"), typed, headers=headers))
                 follow(client, client.get(LIST, {name: text}, headers=headers))
+            for name in ("who", "key", "since"):
+                follow(client, client.post(url_of("audit_filter"), {name: text}, headers=headers))
+                follow(client, client.get(url_of("audit_log"), {name: text}, headers=headers))
             follow(client, client.get("/projects/", {"q": text}, headers=headers))
             came_from = {"HX-Current-URL": f"http://testserver{LIST}?q={text}"}
             client.post(url_of("key_confirm", issued.key.key_id), headers=headers | came_from)

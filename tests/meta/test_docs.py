@@ -1,8 +1,10 @@
 """The docs pages: open to all, their links lead somewhere, and their examples do what they say."""
 
+import io
 import json
 import os
 import re
+import shlex
 import shutil
 import stat
 import subprocess
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 from pytest_django.live_server_helper import LiveServer
@@ -46,6 +49,8 @@ PRINTED: Final = {
 }
 # Steps of one story, run in their order below.
 STORY: Final = ["rotate-issue", "rotate-try", "rotate-revoke"]
+# Commands for whoever has the machine, in the order in which they are run below.
+COMMANDS: Final = ["audit-verify", "audit-head"]
 
 
 @pytest.fixture(params=PAGES)
@@ -164,7 +169,7 @@ def test_the_examples_of_the_document_are_json() -> None:
 @pytest.mark.django_db
 def test_every_example_is_run_or_known_not_to_be() -> None:
     names = [name for name, _, _ in examples()]
-    assert sorted(names) == sorted({*NOT_RUN, *PRINTED, *STORY})
+    assert sorted(names) == sorted({*NOT_RUN, *PRINTED, *STORY, *COMMANDS})
 
 
 @pytest.fixture
@@ -269,3 +274,26 @@ def test_the_story_of_a_rotation_comes_true(shell: Shell, crawler: Issued, at: d
     assert json.loads(shell.output("rotate-revoke"))["revoked_reason"] == "Rotated."
     assert check(crawler.token, at=at).outcome is Outcome.REVOKED
     assert check(token, at=at).is_valid
+
+
+@pytest.mark.django_db
+def test_the_commands_for_the_machine_work(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    texts = {name: text for name, _, text in examples()}
+    said = [manage(line) for name in COMMANDS for line in texts[name].splitlines()]
+    assert ["the chain holds" in text for text in said] == [True, False, True]
+    assert json.loads(Path("heads.jsonl").read_text().splitlines()[-1])["project"] == "acme"
+
+
+def manage(line: str) -> str:
+    """Run a line with `manage.py` in it, as a shell would; return what it printed, if not to a file."""
+    words, _, file = line.partition(" > ")
+    python, script, *command = shlex.split(words)
+    assert (python, script) == (".venv/bin/python", "manage.py")
+    output = io.StringIO()
+    call_command(*command, stdout=output)
+    if file:
+        Path(file).write_text(output.getvalue())
+    return "" if file else output.getvalue()

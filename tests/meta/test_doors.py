@@ -33,6 +33,7 @@ PUBLIC: Final = {
     "docs_scopes",
     "docs_errors",
     "docs_rotate_safely",
+    "docs_audit_log",
     "docs_api",
     "openapi",
 }
@@ -67,12 +68,23 @@ PROJECT: Final = {
     "key_renew",
     "key_revoke",
     "key_env",
+    "project_general",
+    "project_rename",
+    "project_delete",
+    "resource_create",
+    "resource_edit",
+    "resource_remove",
+    "audit_log",
+    "audit_filter",
+    "audit_csv",
 }
 # Staff: everything under admin/ that isn't named above.
 STAFF: Final = "admin:"
 
 METHODS: Final = ("get", "head", "post", "put", "patch", "delete", "options")
 LOGIN: Final = "/account/login/"
+# What stands in a URL, unless a test says otherwise.
+ARGUMENTS: Final = {"slug": "acme", "key_id": "A" * 12, "resource": "sources"}
 FORM: Final = "application/x-www-form-urlencoded"
 
 ROUTES: Final = routes()
@@ -125,7 +137,7 @@ def test_no_primary_key_stands_in_a_url() -> None:
 def test_whoever_is_signed_out_is_led_to_the_door(
     client: Client, key: Key, route: Route, method: str
 ) -> None:
-    path = route.path({"slug": "acme", "key_id": key.key_id})
+    path = route.path(ARGUMENTS | {"key_id": key.key_id})
     response = getattr(client, method)(path)
     assert response.status_code == 302
     assert response["Location"].startswith(LOGIN)
@@ -135,7 +147,7 @@ def test_whoever_is_signed_out_is_led_to_the_door(
 @pytest.mark.parametrize("method", ["get", "post"])
 @pytest.mark.parametrize("route", of(PERSONAL | PROJECT), ids=ids)
 def test_htmx_is_never_led_to_the_door(client: Client, key: Key, route: Route, method: str) -> None:
-    path = route.path({"slug": "acme", "key_id": key.key_id})
+    path = route.path(ARGUMENTS | {"key_id": key.key_id})
     response = getattr(client, method)(path, headers=HTMX)
     assert response.status_code == 401
     assert not Page(response).is_whole
@@ -183,8 +195,10 @@ def test_to_an_outsider_a_project_does_not_exist(
     client = signed_in(outsider)
     statuses = set()
     for method in METHODS:
-        real = asked(client, method, route.path({"slug": "acme", "key_id": key.key_id}), headers)
-        none = asked(client, method, route.path({"slug": "nowhere", "key_id": key.key_id}), headers)
+        real = asked(client, method, route.path(ARGUMENTS | {"key_id": key.key_id}), headers)
+        none = asked(
+            client, method, route.path(ARGUMENTS | {"slug": "nowhere", "key_id": key.key_id}), headers
+        )
         assert real == none
         assert real[0] in (404, 405)
         assert "Acme" not in real[1]
@@ -200,8 +214,10 @@ def test_under_another_project_a_key_does_not_exist(
 ) -> None:
     client = signed_in(outsider)
     for method in METHODS:
-        real = asked(client, method, route.path({"slug": "elsewhere", "key_id": key.key_id}), headers)
-        none = asked(client, method, route.path({"slug": "elsewhere", "key_id": "A" * 12}), headers)
+        real = asked(
+            client, method, route.path(ARGUMENTS | {"slug": "elsewhere", "key_id": key.key_id}), headers
+        )
+        none = asked(client, method, route.path(ARGUMENTS | {"slug": "elsewhere"}), headers)
         assert real == none
         assert real[0] in (404, 405)
         assert "Docs crawler" not in real[1]
@@ -215,7 +231,7 @@ def test_a_deleted_project_does_not_exist_for_its_own_people(
     Project.objects.filter(pk=project.pk).update(deleted_at=at)
     client = signed_in(owner)
     for method in ("get", "post"):
-        status, said = asked(client, method, route.path({"slug": "acme", "key_id": key.key_id}), {})
+        status, said = asked(client, method, route.path(ARGUMENTS | {"key_id": key.key_id}), {})
         assert status in (404, 405)
         assert "Acme" not in said
 
@@ -240,7 +256,7 @@ def test_a_get_never_writes(owner: User, key: Key, route: Route) -> None:
     owner.save()
     client = signed_in(owner)
     with CaptureQueriesContext(connection) as queries:
-        client.get(route.path({"slug": "acme", "key_id": key.key_id}))
+        client.get(route.path(ARGUMENTS | {"key_id": key.key_id}))
     written = [query["sql"] for query in queries if not query["sql"].startswith("SELECT")]
     assert written == []
 
@@ -253,7 +269,7 @@ ODD: Final = ["%00", "%ff", "a%0ab", "%F0%9F%94%91", "..", "'"]
 def test_no_path_breaks_it(owner: User, project: Project, route: Route, text: str) -> None:
     client = signed_in(owner, raise_request_exception=False)
     for odd in route.arguments:
-        given = {"slug": "acme", "key_id": "A" * 12} | {odd: text}
+        given = ARGUMENTS | {odd: text}
         for method in ("get", "post"):
             response = getattr(client, method)(route.path(given))
             assert 400 <= response.status_code < 500

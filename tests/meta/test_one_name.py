@@ -19,6 +19,8 @@ NO_PAGE: Final = {
     "key_search": "the list",
     "key_confirm": "the list",
     "key_env": "a file",
+    "audit_filter": "the log",
+    "audit_csv": "a file",
 }
 # Templates that no URL is called after, and who shows them.
 NO_URL: Final = {

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.redaction import holds_token, redact
+from config.redaction import holds_token, key_id_in, redact
 from keys import tokens
 from keys.tokens import ALPHABET
 
@@ -78,3 +78,22 @@ def test_redacting_twice_changes_nothing_more(text: str) -> None:
 def test_every_part_that_reaches_into_the_secret_is_noticed(length: int, rest: str) -> None:
     assert holds_token("kr_live_" + rest[:length])
     assert redact("kr_live_" + rest[:length]) == "kr_live_[redacted]"
+
+
+@pytest.mark.parametrize(
+    ("text", "key_id"),
+    [
+        (TEXT, KEY_ID),
+        (f"Bearer {TEXT}!", KEY_ID),
+        (TEXT[8:], KEY_ID),
+        (TEXT[:30], KEY_ID),
+        (TEXT[:20], KEY_ID),
+        (SECRET, ""),
+        (TEXT[:19], ""),
+        (f"{TEXT[8:]}x", ""),
+        ("Docs crawler", ""),
+        ("", ""),
+    ],
+)
+def test_the_public_part_of_a_token_is_read(text: str, key_id: str) -> None:
+    assert key_id_in(text) == key_id

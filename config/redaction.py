@@ -29,6 +29,10 @@ SECRET_NAME: Final = re.compile(
 )
 # A shorter text would be found in half of what is written.
 _BLOTTED_FROM: Final = 6
+# What stands before a secret, or before nothing: a whole token that lost its prefix is 56 characters.
+_KEY_ID: Final = re.compile(
+    r"kr_(?:live|test)_(?P<id>[0-9A-Za-z]{12})|(?<![0-9A-Za-z])(?P<bare>[0-9A-Za-z]{12})[0-9A-Za-z]{44}(?![0-9A-Za-z])"
+)
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Mn"})
 
 
@@ -40,6 +44,12 @@ def holds_token(text: str) -> bool:
     folded = unicodedata.normalize("NFKC", text)
     visible = "".join(char for char in folded if unicodedata.category(char) not in _INVISIBLE)
     return any(shape.search(visible) for shape in (_TOKEN, _BARE_SECRET, _PROVIDER_KEY))
+
+
+def key_id_in(text: str) -> str:
+    """Return the public key id of the first token in `text`; "" where there is none to be read."""
+    found = _KEY_ID.search(text)
+    return found["id"] or found["bare"] if found else ""
 
 
 def redact(text: str) -> str:

@@ -31,6 +31,7 @@ PAGES: Final = {
     "docs_errors": "Errors",
     "docs_rotate_safely": "Rotate safely",
     "docs_provider_keys": "Provider keys",
+    "docs_audit_log": "Audit log",
     "docs_api": "JSON API",
 }
 _GROUPS: Final = {
@@ -83,6 +84,12 @@ def docs_rotate_safely(request: HttpRequest) -> HttpResponse:
 def docs_provider_keys(request: HttpRequest) -> HttpResponse:
     presets = [(Provider(name).label, preset) for name, preset in PRESETS.items()]
     return _page(request, "docs_provider_keys", presets=presets)
+
+
+@login_not_required
+@require_safe
+def docs_audit_log(request: HttpRequest) -> HttpResponse:
+    return _page(request, "docs_audit_log")
 
 
 @login_not_required

@@ -2,23 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from keys.models import Key
 from projects.models import AuditEvent
 from projects.moments import Moment, distance
-
-_DEEDS: Final = {
-    "key.issued": "created this key",
-    "key.confirmed": "stored its secret",
-    "key.renewed": "gave it a new secret",
-    "key.edited": "edited this key",
-    "key.paused": "paused this key",
-    "key.resumed": "resumed this key",
-    "key.rotated": "rotated this key",
-    "key.revealed": "looked at its secret",
-    "key.revoked": "revoked this key",
-}
+from projects.sentences import sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +24,7 @@ def told(event: AuditEvent) -> Told:
     """Return an event as a sentence; a verb without words of its own is named as it is."""
     return Told(
         who=event.actor_label,
-        deed=_DEEDS.get(event.verb, event.verb),
+        deed=sentence(event.verb, "this key"),
         reason=event.changes.get("reason", ""),
         address=event.address,
         when=Moment.of(event.at),

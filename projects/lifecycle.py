@@ -28,6 +28,10 @@ project_founded = Signal()
 # catalogue. A receiver refuses by raising ValidationError: `keys` does where a living key holds one.
 scopes_leaving = Signal()
 
+# Asked with `project` and `at` by whoever is about to delete a project. A receiver gives sentences about what
+# stops with it: `keys` counts them.
+project_ending = Signal()
+
 
 class RoleChanged(Exception):
     """Somebody else has given the member another role since it was read; nothing was changed."""
@@ -40,6 +44,14 @@ _RESERVED_SLUGS = frozenset({"new"})
 _SCOPE_PART: Final = re.compile(r"[a-z][a-z0-9-]*")
 _RESOURCE_LENGTH: Final = 40
 _LABEL_LENGTH: Final = 60
+
+
+class Changed(Exception):
+    """Somebody else changed the resource since the actor saw it; nothing was changed now."""
+
+    def __init__(self, resource: Resource) -> None:
+        super().__init__(f"{resource.name} was changed meanwhile.")
+        self.resource = resource
 
 
 def create_project(
@@ -177,6 +189,13 @@ def require_second_factor(project: Project, on: bool, *, actor: audit.Actor, at:
     return current
 
 
+def what_stops(project: Project, at: datetime) -> list[str]:
+    """Return sentences about what would stop if the project were deleted at `at`."""
+    answers = project_ending.send(sender=Project, project=project, at=at)
+    said: list[str] = [sentence for _, sentences in answers for sentence in sentences or ()]
+    return said
+
+
 def add_member(project: Project, user: User, role: int, *, actor: audit.Actor, at: datetime) -> Membership:
     """Make `user` a member and return the membership.
 
@@ -277,18 +296,22 @@ def edit_resource(
     actions: Sequence[str],
     *,
     label: str,
+    seen: Sequence[str] | None = None,
     actor: audit.Actor,
     at: datetime,
 ) -> Resource:
     """Change a resource's label and actions, and return it; its name stays, since scopes hold it.
 
-    An action that a living key holds can't go. Raises Resource.DoesNotExist, ValidationError (label,
+    `seen` are the actions that the actor saw: Changed where they are others by now, so that nobody's change
+    is lost. An action that a living key holds can't go. Raises Resource.DoesNotExist, ValidationError (label,
     actions; the project was deleted), PermissionDenied below admin. Locks the head of the project's log:
     issuing a key does as well, so that none gets a scope that is just going.
     """
     wanted, label = _actions(actions), _label(label)
     with opened(project, actor, at, least=Role.ADMIN) as (log, current):
         resource = current.resources.get(name=name)
+        if seen is not None and list(seen) != resource.actions:
+            raise Changed(resource)
         before = {"label": resource.label, "actions": resource.actions}
         _let_go(current, resource, wanted, at)
         resource.label, resource.actions = label, wanted

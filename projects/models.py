@@ -8,11 +8,13 @@ from typing import Any, ClassVar, Final, NoReturn
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.core.validators import RegexValidator
 from django.db import models, transaction
+from django.db.models import F
 from django.db.models.functions import Lower
 from django.utils import timezone
 
 from projects.names import NAME_LENGTH, CodepointField, clean_name
 from projects.public_ids import PUBLIC_ID_LENGTH, new_public_id
+from projects.querysets import Topic
 
 SLUG_LENGTH: Final = 50
 
@@ -395,6 +397,19 @@ class AuditEvent(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["project_id", "object_kind", "object_id", "number"], name="audit_object"),
+            # One for each filter of the audit log: it finds the events and gives their order.
+            models.Index(fields=["project_id", "at", "number"], name="audit_by_time"),
+            models.Index(
+                fields=["project_id", "object_kind", "object_id", "at", "number"], name="audit_by_object"
+            ),
+            models.Index(fields=["project_id", "verb", "at", "number"], name="audit_by_verb"),
+            models.Index(F("project_id"), Topic("verb"), F("at"), F("number"), name="audit_by_topic"),
+            models.Index(fields=["project_id", "actor_label", "at", "number"], name="audit_by_actor"),
+            models.Index(
+                fields=["project_id", "actor_id", "at", "number"],
+                condition=models.Q(actor_kind="key"),
+                name="audit_by_key",
+            ),
         ]
 
     def __str__(self) -> str:

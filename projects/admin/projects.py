@@ -13,9 +13,10 @@ from projects import lifecycle
 from projects.admin.base import Act, Section, StaffAdmin, Tool, View, in_console, posted, staff
 from projects.admin.cells import code, list_url, object_link, said, when
 from projects.admin.events import events_section
-from projects.admin.forms import DeleteProjectForm, NewProjectForm, PrivateForm, RenameForm, actions_of
+from projects.admin.forms import DeleteProjectForm, NewProjectForm, PrivateForm
 from projects.admin.lists import Filter
 from projects.admin.members import member_row
+from projects.general_forms import RenameForm, actions_of
 from projects.models import Project, Resource
 from projects.querysets import Order
 

@@ -26,7 +26,7 @@ from keys.providers import edit_provider_key as edit_elsewhere
 from projects import invitations
 from projects import lifecycle as lifecycle_of_projects
 from projects.audit import Actor
-from projects.lifecycle import create_project
+from projects.lifecycle import add_resource, create_project, edit_resource, rename_project
 from projects.models import Invitation, Membership, Project, Role, User
 from tests.browser import steps
 from tests.factories import (
@@ -1433,6 +1433,198 @@ def upstream_delete(page: Page) -> None:
     settled(page, f"Delete {'x' * 60}?")
 
 
+# The audit log
+
+
+@scene("audit log")
+def audit_log(page: Page) -> None:
+    page.goto(steps.AUDIT)
+
+
+@scene("audit log, of every kind")
+def audit_log_kinds(page: Page) -> None:
+    happen(Project.objects.get(slug="acme"))
+    page.goto(steps.AUDIT)
+    expect(page.get_by_role("row").filter(has_text="Laptop stolen")).to_be_visible()
+
+
+def happen(project: Project) -> None:
+    """Let something of each kind happen to the project, last of all what is hardest to place."""
+    mara = User.objects.get(email="mara@example.test")
+    by = acting(mara, project, "2001:db8:85a3:8d3:1319:8a2e:370:7348")
+    at = timezone.now()
+    viewer = User.objects.get(email="vera@example.test")
+    lifecycle_of_projects.change_role(project, viewer, Role.OPERATOR, actor=by, at=at)
+    rename_project(project, "Acme", actor=by, at=at)
+    add_resource(project, "billing-reports", ["read", "export"], label="Billing reports", actor=by, at=at)
+    crawler = Key.objects.select_related("activity").get(name="Docs crawler", project=project)
+    edit = Edit(name=LONG_NAME[::-1], scopes=["sources:read", "chat:send"])
+    lifecycle.edit(project, crawler.key_id, edit, actor=by, at=at, version=crawler.version)
+    issuer = KeyActor.acting(Key.objects.get(name="Zendesk sync", project=project), "192.0.2.41")
+    short = Draft("Deploy", scopes=["sources:read"], expires_at=at + timedelta(days=3))
+    made = lifecycle.issue(project, short, actor=issuer, at=at).key
+    lifecycle.revoke(project, made.key_id, actor=Actor.system(), at=at, reason="Laptop stolen")
+
+
+@scene("audit log, filtered")
+def audit_log_filtered(page: Page) -> None:
+    page.goto(f"{steps.AUDIT}?what=key.revoked&who=Otis+Brandt")
+    expect(page.get_by_text("Only what matches is shown.")).to_be_visible()
+
+
+@scene("audit log, nothing found")
+def audit_log_nothing(page: Page) -> None:
+    page.goto(f"{steps.AUDIT}?who=Nobody")
+    expect(page.get_by_text("No events match.")).to_be_visible()
+
+
+@scene("audit log, filter refused", complaints=(422,))
+def audit_log_refused(page: Page) -> None:
+    page.goto(steps.AUDIT)
+    page.locator("summary").filter(has_text="Filters").click()
+    page.get_by_label("Key ID").fill("no key")
+    page.get_by_label("Key ID").press("Enter")
+    expect(page.get_by_text("There is a problem")).to_be_visible()
+
+
+@scene("audit log, filter refused, page", complaints=(422,), javascript=False)
+def audit_log_page_refused(page: Page) -> None:
+    page.goto(f"{steps.AUDIT}?what=key")
+    page.get_by_label("Key ID").fill("no key")
+    page.get_by_role("button", name="Filter").click()
+    expect(page.get_by_text("There is a problem")).to_be_visible()
+
+
+@scene("audit log, an address that asks for nothing we have", complaints=(400,))
+def audit_log_problem(page: Page) -> None:
+    page.goto(f"{steps.AUDIT}?what=colour")
+
+
+@scene("audit log, second page")
+def audit_log_second_page(page: Page) -> None:
+    project = Project.objects.get(slug="acme")
+    for number in range(60):
+        IssuedFactory(project=project, name=f"Integration {number:02}")
+    page.goto(steps.AUDIT)
+    page.get_by_role("navigation", name="Pagination").get_by_role("link", name="Next").click()
+    expect(page.get_by_role("link", name="Previous")).to_be_visible()
+
+
+# General
+
+
+@scene("general")
+def general(page: Page) -> None:
+    page.goto(steps.GENERAL)
+
+
+@scene("general, for a viewer", who="viewer")
+def general_viewer(page: Page) -> None:
+    page.goto(steps.GENERAL)
+
+
+@scene("general, without scopes")
+def general_empty(page: Page) -> None:
+    Project.objects.get(slug="acme").resources.all().delete()
+    page.goto(steps.GENERAL)
+
+
+@scene("rename a project")
+def rename(page: Page) -> None:
+    page.goto(steps.GENERAL)
+    page.get_by_role("link", name="Rename").click()
+    settled(page, "Rename project")
+
+
+@scene("rename a project refused, page", complaints=(422,), javascript=False)
+def rename_refused(page: Page) -> None:
+    page.goto(f"{steps.GENERAL}rename/")
+    page.get_by_label("Project name").fill("")
+    page.get_by_role("button", name="Rename").click()
+    expect(page.get_by_text("There is a problem")).to_be_visible()
+
+
+@scene("add a resource")
+def resource_create(page: Page) -> None:
+    page.goto(steps.GENERAL)
+    page.get_by_role("link", name="Add resource").click()
+    settled(page, "Add resource")
+
+
+@scene("add a resource refused", complaints=(422,))
+def resource_create_refused(page: Page) -> None:
+    resource_create(page)
+    page.get_by_role("button", name="Add resource").click()
+    expect(page.get_by_text("There is a problem")).to_be_visible()
+
+
+@scene("resource added")
+def resource_created(page: Page) -> None:
+    resource_create(page)
+    page.get_by_role("textbox", name="Resource").fill("reports")
+    page.get_by_label("Label").fill(LONG_NAME[:60])
+    page.get_by_label("Actions").fill(" ".join(f"act-{number}-of-many" for number in range(9)))
+    page.get_by_role("button", name="Add resource").click()
+    expect(page.get_by_text("was added.")).to_be_visible()
+
+
+@scene("edit a resource")
+def resource_edit(page: Page) -> None:
+    page.goto(steps.GENERAL)
+    page.get_by_role("link", name="Edit Sources").click()
+    settled(page, "Edit Sources")
+
+
+@scene("edit a resource that somebody else has changed", complaints=(409,))
+def resource_edit_conflict(page: Page) -> None:
+    resource_edit(page)
+    project = Project.objects.get(slug="acme")
+    edit_resource(
+        project, "sources", ["read", "write", "delete", "archive"], label="Sources", actor=Actor.system(),
+        at=timezone.now(),
+    )  # fmt: skip
+    page.get_by_label("Actions").fill("read write delete index")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Somebody else changed Sources meanwhile.")).to_be_visible()
+
+
+@scene("remove a resource whose scopes are held", complaints=(422,))
+def resource_remove_refused(page: Page) -> None:
+    page.goto(steps.GENERAL)
+    page.get_by_role("link", name="Remove Sources").click()
+    settled(page, "Remove Sources?")
+    page.get_by_role("button", name="Remove").click()
+    expect(page.get_by_text("There is a problem")).to_be_visible()
+
+
+@scene("delete a project")
+def project_delete(page: Page) -> None:
+    page.goto(steps.GENERAL)
+    page.get_by_role("link", name="Delete project").click()
+    settled(page, "Delete Acme?")
+
+
+@scene("delete a project refused", complaints=(422,))
+def project_delete_refused(page: Page) -> None:
+    project_delete(page)
+    page.get_by_role("button", name="Delete project").click()
+    expect(page.get_by_text("There is a problem")).to_be_visible()
+
+
+@scene("delete a project, page", javascript=False)
+def project_delete_page(page: Page) -> None:
+    page.goto(f"{steps.GENERAL}delete/")
+
+
+@scene("a project deleted")
+def project_deleted(page: Page) -> None:
+    project_delete(page)
+    page.get_by_label("Type the project's name to confirm").fill("Acme")
+    page.get_by_label("Your password").fill(steps.PASSWORD)
+    page.get_by_role("button", name="Delete project").click()
+    expect(page.get_by_text("Acme was deleted. Its keys stopped working.")).to_be_visible()
+
+
 # The docs
 
 
@@ -1442,7 +1634,9 @@ def docs(name: str, who: str | None) -> None:
         page.goto(reverse(f"docs_{name}"))
 
 
-for _name in ("present_a_key", "scopes", "channels", "errors", "rotate_safely", "provider_keys", "api"):
+for _name in (
+    "present_a_key", "scopes", "channels", "errors", "rotate_safely", "provider_keys", "audit_log", "api",
+):  # fmt: skip
     docs(_name, None)
 docs("index", "owner")
 

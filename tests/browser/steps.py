@@ -11,6 +11,8 @@ CHANNELS: Final = "/projects/acme/settings/channels/"
 AGENTS: Final = f"{KEYS}agents/"
 MEMBERS: Final = "/projects/acme/settings/members/"
 PROVIDERS: Final = "/projects/acme/settings/providers/"
+AUDIT: Final = "/projects/acme/settings/audit/"
+GENERAL: Final = "/projects/acme/settings/general/"
 PASSWORD: Final = "correct horse battery"
 
 

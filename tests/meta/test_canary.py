@@ -114,6 +114,11 @@ def mistake(client: Watched, issued: Issued) -> None:
         url_of("agent_search"): dict.fromkeys(("q", "rq", "status", "sort", "after", "key", "rkey"), ""),
         url_of("member_invite"): {"email": "", "role": "10"},
         "/projects/new/": {"name": "", "slug": ""},
+        url_of("audit_filter"): dict.fromkeys(("who", "what", "key", "since", "until"), ""),
+        url_of("project_rename"): {"name": "Acme"},
+        url_of("project_delete"): {"name": "", "current_password": ""},
+        url_of("resource_create"): {"name": "", "label": "", "actions": ""},
+        url_of("resource_edit", "sources"): {"label": "Sources", "actions": "read", "seen": ""},
         "/account/password/change/": {"oldpassword": "", "password1": "", "password2": ""},
     }
     invitation = client.watch.invitations[-1]
@@ -198,6 +203,9 @@ def search(client: Watched, issued: Issued) -> None:
                 typed = {name: text, "sort": "name"}
                 follow(client, client.post(url_of(f"{tab}_search"), typed, headers=headers))
                 follow(client, client.get(url_of(f"{tab}_list"), {name: text}, headers=headers))
+            for name in ("who", "key", "since"):
+                follow(client, client.post(url_of("audit_filter"), {name: text}, headers=headers))
+                follow(client, client.get(url_of("audit_log"), {name: text}, headers=headers))
             follow(client, client.get("/projects/", {"q": text}, headers=headers))
             came_from = {"HX-Current-URL": f"http://testserver{LIST}?q={text}"}
             client.post(url_of("key_confirm", issued.key.key_id), headers=headers | came_from)

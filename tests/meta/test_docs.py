@@ -54,6 +54,8 @@ PRINTED: Final = {
 ON_THE_MACHINE: Final = {"provider-python", "new-sealing-key", "reseal"}
 # Steps of one story, run in their order below.
 STORY: Final = ["rotate-key", "rotate-try", "rotate-stop"]
+# Commands for whoever has the machine, in the order in which they are run below.
+COMMANDS: Final = ["audit-verify", "audit-head"]
 
 
 @pytest.fixture(params=PAGES)
@@ -172,7 +174,7 @@ def test_the_examples_of_the_document_are_json() -> None:
 @pytest.mark.django_db
 def test_every_example_is_run_or_known_not_to_be() -> None:
     names = [name for name, _, _ in examples()]
-    assert sorted(names) == sorted({*NOT_RUN, *PRINTED, *STORY, *ON_THE_MACHINE})
+    assert sorted(names) == sorted({*NOT_RUN, *PRINTED, *STORY, *ON_THE_MACHINE, *COMMANDS})
 
 
 @pytest.fixture
@@ -343,3 +345,26 @@ def test_the_command_that_moves_sealed_values_is_the_one_that_there_is(project: 
     said = io.StringIO()
     call_command(*words[2:], stdout=said)
     assert said.getvalue() == "1 sealed value: 0 moved to the newest sealing key, 1 under it already.\n"
+
+
+@pytest.mark.django_db
+def test_the_commands_for_the_machine_work(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    texts = {name: text for name, _, text in examples()}
+    said = [manage(line) for name in COMMANDS for line in texts[name].splitlines()]
+    assert ["the chain holds" in text for text in said] == [True, False, True]
+    assert json.loads(Path("heads.jsonl").read_text().splitlines()[-1])["project"] == "acme"
+
+
+def manage(line: str) -> str:
+    """Run a line with `manage.py` in it, as a shell would; return what it printed, if not to a file."""
+    words, _, file = line.partition(" > ")
+    python, script, *command = shlex.split(words)
+    assert (python, script) == (".venv/bin/python", "manage.py")
+    output = io.StringIO()
+    call_command(*command, stdout=output)
+    if file:
+        Path(file).write_text(output.getvalue())
+    return "" if file else output.getvalue()

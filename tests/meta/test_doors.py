@@ -45,6 +45,7 @@ PUBLIC: Final = {
     "docs_rotate_safely",
     "docs_channels",
     "docs_provider_keys",
+    "docs_audit_log",
     "docs_api",
     "openapi",
     # Whoever has an invitation's link; it says nothing where the link isn't good.
@@ -123,6 +124,15 @@ PROJECT: Final = {
     "upstream_select",
     "upstream_delete",
     "second_factor_required",
+    "project_general",
+    "project_rename",
+    "project_delete",
+    "resource_create",
+    "resource_edit",
+    "resource_remove",
+    "audit_log",
+    "audit_filter",
+    "audit_csv",
 }
 # Staff: everything under admin/ that isn't named above.
 STAFF: Final = "admin:"
@@ -163,6 +173,7 @@ def named(key: Key, project: Project) -> dict[str, str]:
     return {
         "slug": "acme",
         "key_id": key.key_id,
+        "resource": "sources",
         "channel": CHANNEL,
         "person_id": User.objects.get(memberships__project=project).public_id,
         "invitation_id": Invitation.objects.get(project=project).public_id,
@@ -174,7 +185,7 @@ def named(key: Key, project: Project) -> dict[str, str]:
 # The same for rows that nobody has.
 NOTHING: Final = {
     "key_id": "A" * 12, "channel": "nothing", "person_id": "A" * 12, "invitation_id": "A" * 12,
-    "public_id": "A" * 12, "upstream": "nothing",
+    "public_id": "A" * 12, "upstream": "nothing", "resource": "nothing",
 }  # fmt: skip
 
 

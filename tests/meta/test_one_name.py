@@ -26,6 +26,8 @@ NO_PAGE: Final = {
     "upstream_select": "the list",
     "recovery_codes_download": "a file",
     "recovery_codes_saved": "a redirect",
+    "audit_filter": "the log",
+    "audit_csv": "a file",
 }
 # Templates that no URL is called after, and who shows them.
 NO_URL: Final = {

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from keys.kinds import KeyType
 from keys.lifecycle import confirm, renew, revoke
+from projects.lifecycle import add_resource
 from projects.models import Project, User
 from tests.factories import (
     ChannelFactory,
@@ -38,6 +39,12 @@ MEMBERS_PAGE: Final = 8
 PROVIDERS_PAGE: Final = 8
 # Without what can be selected.
 PROVIDERS_PAGE_READ: Final = PROVIDERS_PAGE - 1
+
+# The session, the person, the membership with the project, the events; the suggested members, the switcher.
+AUDIT_PAGE: Final = 6
+AUDIT_FRAGMENT: Final = 4
+# The session, the person, the membership with the project, the catalogue, the switcher.
+GENERAL_PAGE: Final = 5
 
 Fill = Callable[[int], None]
 
@@ -262,3 +269,33 @@ def test_the_list_of_projects_takes_as_many_for_many(owner: User, mara: Client, 
     for _ in range(many):
         MembershipFactory(user=owner)
     assert queries(mara, "/projects/")[0] == 4
+
+
+@pytest.mark.parametrize("rows", [1, 49])
+def test_the_audit_log_takes_as_many_for_fifty_rows_as_for_three(
+    mara: Client, project: Project, at: datetime, rows: int
+) -> None:
+    made = [IssuedFactory(project=project, at=at, name=f"Docs {number}").key for number in range(rows)]
+    url = url_of("audit_log")
+    count, page = queries(mara, url)
+    assert len(page.rows("Audit log, newest first")) == min(rows + 2, 50)
+    assert count == AUDIT_PAGE
+    assert queries(mara, url, HTMX)[0] == AUDIT_FRAGMENT
+    filtered = f"{url}?who=system&what=key&key={made[0].key_id}&since=2026-01-01&until=2126-01-01"
+    assert queries(mara, filtered)[0] == AUDIT_PAGE
+    # One more to find the place in the list, and one to learn whether a key has done anything.
+    assert queries(mara, f"{url}?after=2")[0] == AUDIT_PAGE + 1
+    assert queries(mara, f"{url}?who={made[0].key_id}")[0] == AUDIT_PAGE + 1
+
+
+@pytest.mark.parametrize("rows", [1, 50])
+def test_general_settings_take_as_many_for_many_resources(
+    mara: Client, project: Project, owner: User, at: datetime, rows: int
+) -> None:
+    project.resources.all().delete()
+    actor = acting(owner, project)
+    for number in range(rows):
+        add_resource(project, f"resource-{number}", ["read"], actor=actor, at=at)
+    count, page = queries(mara, url_of("project_general"))
+    assert len(page.rows("Scope catalogue")) == rows
+    assert count == GENERAL_PAGE

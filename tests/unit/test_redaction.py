@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.redaction import blot, holds_any, holds_token, redact, sent_secrets
+from config.redaction import blot, holds_any, holds_token, key_id_in, redact, sent_secrets
 from keys import tokens
 from keys.tokens import ALPHABET
 
@@ -111,3 +111,22 @@ def test_only_fields_of_secret_names_are_secret_and_only_what_is_long_enough() -
     ]
     assert sent_secrets(fields) == ["value-one", "correct horse"]
     assert blot("Docs crawler", []) == "Docs crawler"
+
+
+@pytest.mark.parametrize(
+    ("text", "key_id"),
+    [
+        (TEXT, KEY_ID),
+        (f"Bearer {TEXT}!", KEY_ID),
+        (TEXT[8:], KEY_ID),
+        (TEXT[:30], KEY_ID),
+        (TEXT[:20], KEY_ID),
+        (SECRET, ""),
+        (TEXT[:19], ""),
+        (f"{TEXT[8:]}x", ""),
+        ("Docs crawler", ""),
+        ("", ""),
+    ],
+)
+def test_the_public_part_of_a_token_is_read(text: str, key_id: str) -> None:
+    assert key_id_in(text) == key_id

@@ -112,8 +112,8 @@ def test_it_tells_the_life_of_the_key_last_things_first(
     revoke(project, key.key_id, actor=by_mara, at=days[2], reason="Left <the> team")
     assert detail(mara, key).one("ol").texts("li") == [
         f"Mara Lindqvist revoked this key: Left <the> team {Moment.of(days[2]).text} · 192.0.2.41",
-        f"Otis Brandt stored its secret {Moment.of(days[1]).text} · 192.0.2.9",
-        f"Otis Brandt gave it a new secret {Moment.of(days[0]).text} · 192.0.2.9",
+        f"Otis Brandt stored the secret of this key {Moment.of(days[1]).text} · 192.0.2.9",
+        f"Otis Brandt gave this key a new secret {Moment.of(days[0]).text} · 192.0.2.9",
         f"Otis Brandt created this key {Moment.of(at).text}",
     ]
 

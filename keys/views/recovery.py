@@ -64,10 +64,11 @@ def recoverable_keys(request: HttpRequest, slug: str) -> HttpResponse:
         on = form.cleaned_data["on"]
         actor, at = access.actor(request), timezone.now()
         destroyed = recovery.set_recoverable(access.project, on, actor=actor, at=at)
-        home = reverse("key_list", args=[slug])
+        home = reverse("project_general", args=[slug])
         message = _told(on, destroyed)
         return go_to(request, home, message) if is_fragment(request) else see_other(request, home, message)
     context = pages.context(access, PROJECT_KEYS, form=form, on=now_on, rail="general")
+    context["home"] = reverse("project_general", args=[slug])
     context["copies"] = recovery.sealed_copies(access.project) if now_on else 0
     status = 422 if form.errors else 200
     return answer(request, "keys/recoverable_keys.html", context, partial="dialog", status=status)

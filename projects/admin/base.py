@@ -95,7 +95,7 @@ class StaffAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Rows to find and to read. `list_display` and `facts` name methods that return a cell's text.
 
     Rows are addressed as people know them (`address_of`): a slug, a key id. No integer stands in a URL but a
-    person's, who has no other name that may be written to a log.
+    person's, by which the audit log knows them.
     """
 
     heading = ""

@@ -15,7 +15,6 @@ from projects.models import (
     Membership,
     Project,
     Resource,
-    User,
 )
 
 _WRITES = ("INSERT", "UPDATE", "DELETE")
@@ -33,7 +32,7 @@ def verbs(project: Project) -> list[str]:
 def everything() -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every table that a verb writes."""
     tables = (
-        User, Project, Resource, Membership, Invitation, Channel, Key, KeyActivity, IssueNonce, AuditChain,
+        Project, Resource, Membership, Invitation, Channel, Key, KeyActivity, IssueNonce, AuditChain,
         AuditEvent, ProviderKey, Upstream,
     )  # fmt: skip
     return {

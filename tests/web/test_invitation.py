@@ -11,7 +11,7 @@ from projects import invitations, lifecycle, people
 from projects.audit import Actor
 from projects.invitations import Invited
 from projects.models import SITE_LOG, AuditEvent, Invitation, Membership, Project, Role, User
-from tests.db.watching import everything
+from tests.db.test_invitations import rows
 from tests.factories import MembershipFactory, UserFactory, acting, invited
 from tests.web.pages import Page, Visitor, signed_in, url_of
 from tests.web.people import EMAIL, PASSWORD, url_of_link
@@ -72,14 +72,14 @@ def test_whoever_has_no_account_is_asked_for_a_name_and_a_password(client: Clien
 def test_opening_it_changes_nothing_however_often(
     client: Client, link: Invited, ines: User, way: dict[str, str]
 ) -> None:
-    before = everything()
+    before = rows()
     for visitor in (client, signed_in(ines)):
-        user_rows = everything()
+        seen = rows()
         for _ in range(3):
             assert visitor.get(url_of_link(link), headers=way).status_code == 200
             assert visitor.head(url_of_link(link), headers=way).status_code == 200
-        assert everything() == user_rows
-    assert everything()["Invitation"] == before["Invitation"]
+        assert rows() == seen
+    assert rows()["Invitation"] == before["Invitation"]
     assert not is_in()
 
 
@@ -118,7 +118,7 @@ def test_joining_makes_the_account_signs_in_and_leads_to_the_keys(
     assert Membership.objects.get(user=person).role == Role.OPERATOR
     site = AuditEvent.objects.filter(project_id=SITE_LOG).values_list("verb", flat=True)
     assert list(site) == ["person.created", "person.signed_in"]
-    assert PASSWORD not in str(everything())
+    assert PASSWORD not in str(rows())
 
 
 def test_whoever_has_just_joined_is_fresh(client: Client, project: Project, owner: User) -> None:
@@ -272,9 +272,9 @@ def test_somebody_else_is_told_so_and_may_sign_out(
     assert alert == f"You are signed in as {outsider.email}, and this invitation is for {EMAIL}."
     assert "Sign out, then open the link again." in page.texts("p")
     assert not page.content.find("button", "Join Acme")
-    before = everything()
+    before = rows()
     assert client.post(url_of_link(link), headers=way).status_code == 409
-    assert everything() == before
+    assert rows() == before
 
 
 def test_whoever_signs_out_of_another_account_comes_to_their_own(
@@ -359,7 +359,7 @@ def test_what_is_not_good_says_why_and_nothing_of_the_project(
     MembershipFactory(project=project, role=Role.OWNER)
     end, status, heading = CLOSED[case]
     end(project, owner, link, at)
-    before = everything()
+    before = rows()
     for response in (client.get(url_of_link(link), headers=way), join(client, link, way)):
         assert response.status_code == status
         page = Page(response)
@@ -368,7 +368,7 @@ def test_what_is_not_good_says_why_and_nothing_of_the_project(
         assert not any(word in page.source for word in ("Acme", "acme", EMAIL, "Mara", link.token))
         assert page.link("Sign in") == "/account/login/"
         assert "no-store" in response["Cache-Control"]
-    assert everything() == before
+    assert rows() == before
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ PAGES: Final = {
     "docs_scopes": "Scopes",
     "docs_errors": "Errors",
     "docs_rotate_safely": "Rotate safely",
+    "docs_second_factor": "Second factor",
     "docs_api": "JSON API",
 }
 _GROUPS: Final = {
@@ -66,6 +67,12 @@ def docs_errors(request: HttpRequest) -> HttpResponse:
 @require_safe
 def docs_rotate_safely(request: HttpRequest) -> HttpResponse:
     return _page(request, "docs_rotate_safely")
+
+
+@login_not_required
+@require_safe
+def docs_second_factor(request: HttpRequest) -> HttpResponse:
+    return _page(request, "docs_second_factor")
 
 
 @login_not_required

@@ -37,6 +37,7 @@ urlpatterns = [
     path("docs/scopes/", docs.docs_scopes, name="docs_scopes"),
     path("docs/errors/", docs.docs_errors, name="docs_errors"),
     path("docs/rotate-safely/", docs.docs_rotate_safely, name="docs_rotate_safely"),
+    path("docs/second-factor/", docs.docs_second_factor, name="docs_second_factor"),
     path("docs/api/", docs.docs_api, name="docs_api"),
     path(f"{api}whoami", tokens.whoami_view, name="whoami"),
     path(f"{api}introspect", tokens.introspect_view, name="introspect"),

@@ -36,6 +36,7 @@ PUBLIC: Final = {
     "docs_scopes",
     "docs_errors",
     "docs_rotate_safely",
+    "docs_second_factor",
     "docs_api",
     "openapi",
 }

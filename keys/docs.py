@@ -32,6 +32,7 @@ PAGES: Final = {
     "docs_rotate_safely": "Rotate safely",
     "docs_provider_keys": "Provider keys",
     "docs_audit_log": "Audit log",
+    "docs_second_factor": "Second factor",
     "docs_api": "JSON API",
 }
 _GROUPS: Final = {
@@ -90,6 +91,12 @@ def docs_provider_keys(request: HttpRequest) -> HttpResponse:
 @require_safe
 def docs_audit_log(request: HttpRequest) -> HttpResponse:
     return _page(request, "docs_audit_log")
+
+
+@login_not_required
+@require_safe
+def docs_second_factor(request: HttpRequest) -> HttpResponse:
+    return _page(request, "docs_second_factor")
 
 
 @login_not_required

@@ -25,9 +25,11 @@ from keys.provider_drafts import ProviderEdit
 from keys.providers import edit_provider_key as edit_elsewhere
 from projects import invitations
 from projects import lifecycle as lifecycle_of_projects
+from projects import second_factor as factors
 from projects.audit import Actor
 from projects.lifecycle import add_resource, create_project, edit_resource, rename_project
 from projects.models import Invitation, Membership, Project, Role, User
+from tests.authenticator import App, enrol
 from tests.browser import steps
 from tests.factories import (
     ChannelFactory,
@@ -233,6 +235,165 @@ def broken_link(page: Page) -> None:
     page.goto("/account/password/reset/key/1-nothing/")
 
 
+# The second factor
+
+
+FACTOR: Final = "/account/second-factor/"
+
+
+def the_owner() -> User:
+    return User.objects.get(email="mara@example.test")
+
+
+def sign_in_fresh(page: Page) -> None:
+    page.goto("/account/login/")
+    steps.sign_in(page, "mara@example.test")
+    expect(page).to_have_title("API keys · Acme · Keyrack")
+
+
+@scene("second factor")
+def second_factor(page: Page) -> None:
+    page.goto(FACTOR)
+
+
+@scene("second factor refused", complaints=(422,))
+def second_factor_refused(page: Page) -> None:
+    page.goto(FACTOR)
+    page.get_by_role("button", name="Set up an app").click()
+    expect(page.get_by_text("There is a problem")).to_be_visible()
+
+
+@scene("second factor, required")
+def second_factor_led(page: Page) -> None:
+    Project.objects.filter(slug="acme").update(require_second_factor=True)
+    page.goto(steps.KEYS)
+    expect(page.get_by_text("opens only to members")).to_be_visible()
+
+
+@scene("second factor, set up an app", who=None)
+def set_up_app(page: Page) -> None:
+    sign_in_fresh(page)
+    page.goto(FACTOR)
+    page.get_by_role("button", name="Set up an app").click()
+    expect(page.get_by_role("img", name="QR code for your authenticator app")).to_be_visible()
+
+
+@scene("second factor, set up an app by typing", who=None)
+def set_up_app_typing(page: Page) -> None:
+    set_up_app(page)
+    page.locator("summary").filter(has_text="Can't scan it?").click()
+    expect(page.get_by_role("button", name="Copy key")).to_be_visible()
+
+
+@scene("second factor, set up an app refused", who=None, complaints=(422,))
+def set_up_app_refused(page: Page) -> None:
+    set_up_app(page)
+    page.get_by_label("Code", exact=True).fill("000000")
+    page.get_by_role("button", name="Turn on").click()
+    expect(page.get_by_text("There is a problem")).to_be_visible()
+
+
+@scene("recovery codes", who=None)
+def recovery_codes(page: Page) -> None:
+    set_up_app(page)
+    app = App(page.locator("#setup-key").text_content() or "")
+    page.get_by_label("Code", exact=True).fill(app.code())
+    page.get_by_role("button", name="Turn on").click()
+    expect(page.get_by_role("heading", level=1, name="Save your recovery codes")).to_be_visible()
+
+
+@scene("second factor, on")
+def second_factor_on(page: Page) -> None:
+    enrol(the_owner())
+    factors.mark_saved(the_owner())
+    page.goto(FACTOR)
+
+
+@scene("second factor, on, codes not saved")
+def second_factor_unsaved(page: Page) -> None:
+    enrol(the_owner())
+    page.goto(f"{FACTOR}?next=/projects/")
+    expect(page.get_by_text("You haven't said that you saved")).to_be_visible()
+
+
+@scene("second factor, off?")
+def second_factor_off(page: Page) -> None:
+    enrol(the_owner())
+    Project.objects.filter(slug="acme").update(require_second_factor=True)
+    page.goto(f"{FACTOR}off/")
+
+
+@scene("second factor, off? refused", complaints=(422,))
+def second_factor_off_refused(page: Page) -> None:
+    second_factor_off(page)
+    page.get_by_label("Or a code").fill("000000")
+    page.get_by_role("button", name="Turn off").click()
+    expect(page.get_by_text("There is a problem")).to_be_visible()
+
+
+@scene("new recovery codes")
+def recovery_codes_make(page: Page) -> None:
+    enrol(the_owner())
+    page.goto(f"{FACTOR}codes/")
+
+
+@scene("sign in, a code", who=None)
+def sign_in_code(page: Page) -> None:
+    enrol(the_owner())
+    page.goto("/account/login/")
+    steps.sign_in(page, "mara@example.test")
+    expect(page.get_by_role("heading", level=1, name="Enter a code")).to_be_visible()
+
+
+@scene("sign in, a code refused", who=None, complaints=(422,))
+def sign_in_code_refused(page: Page) -> None:
+    sign_in_code(page)
+    page.get_by_label("Code", exact=True).fill("000000")
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(page.get_by_text("There is a problem")).to_be_visible()
+
+
+@scene("confirm it's you by a code")
+def reauthenticate_code(page: Page) -> None:
+    enrol(the_owner())
+    page.goto("/account/reauthenticate/code/?next=/projects/")
+    expect(page.get_by_role("link", name="Use your password instead")).to_be_visible()
+
+
+@scene("no password", who="viewer")
+def password_missing(page: Page) -> None:
+    page.goto("/account/password/change/")
+    expect(page.get_by_role("heading", level=1, name="Your account has no password")).to_be_visible()
+
+
+REQUIRED: Final = "/projects/acme/settings/second-factor/"
+
+
+@scene("require a second factor")
+def second_factor_required(page: Page) -> None:
+    enrol(the_owner())
+    page.goto(REQUIRED)
+
+
+@scene("require a second factor, without one")
+def second_factor_required_without(page: Page) -> None:
+    page.goto(REQUIRED)
+
+
+@scene("require a second factor refused", complaints=(422,), javascript=False)
+def second_factor_required_refused(page: Page) -> None:
+    second_factor_required(page)
+    page.get_by_role("button", name="Require it").click()
+    expect(page.get_by_text("There is a problem")).to_be_visible()
+
+
+@scene("stop requiring a second factor")
+def second_factor_required_off(page: Page) -> None:
+    enrol(the_owner())
+    Project.objects.filter(slug="acme").update(require_second_factor=True)
+    page.goto(REQUIRED)
+
+
 # Projects
 
 
@@ -358,6 +519,16 @@ def create_until(page: Page) -> None:
     create(page)
     page.get_by_label("Expires").select_option(label="On a date")
     page.get_by_role("radio", name="Privileged key").check()
+
+
+@scene("create a privileged key refused", complaints=(422,))
+def create_privileged_refused(page: Page) -> None:
+    enrol(the_owner())
+    create(page)
+    page.get_by_role("radio", name="Privileged key").check()
+    page.get_by_label("Key name").fill("Zendesk sync")
+    page.get_by_role("button", name="Generate").click()
+    expect(page.get_by_text("There is a problem")).to_be_visible()
 
 
 @scene("create a key refused", complaints=(422,))
@@ -1635,7 +1806,8 @@ def docs(name: str, who: str | None) -> None:
 
 
 for _name in (
-    "present_a_key", "scopes", "channels", "errors", "rotate_safely", "provider_keys", "audit_log", "api",
+    "present_a_key", "scopes", "channels", "errors", "rotate_safely", "provider_keys", "audit_log", "second_factor",
+    "api",
 ):  # fmt: skip
     docs(_name, None)
 docs("index", "owner")

@@ -60,7 +60,7 @@ def test_it_says_what_it_means_and_how_many_have_none(
     assert page.is_whole is not bool(way)
     assert page.heading == "Require a second factor?"
     assert "2 of 3 members have none yet." in page.texts("p")
-    form = page.form_of("Require a second factor")
+    form = page.form_of("Require it")
     assert form.action == form.node.attrs["hx-post"] == here
     assert form.fields()["on"] == ["1"]
     enrol(viewer)
@@ -87,7 +87,7 @@ def test_an_owner_without_one_is_led_to_set_one_up_first(
 ) -> None:
     page = Page(mara.get(here, headers=way))
     assert "You are the only member, and have none yet." in page.texts("p")
-    assert not page.find("button", "Require a second factor")
+    assert not page.find("button", "Require it")
     assert page.link("set one up") == f"{SET_UP}?next=%2Fprojects%2Facme%2Fsettings%2Fsecond-factor%2F"
     response = send(mara, here, way, on="1", current_password=PASSWORD)
     assert response.status_code == 422

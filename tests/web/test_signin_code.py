@@ -209,7 +209,7 @@ def test_another_person_may_sign_in_instead(app: App) -> None:
     visitor.press("Sign in", login="mara@example.test", password=PASSWORD)
     assert visitor.page.heading == "Enter a code"
     assert visitor.visit(LOGIN).heading == "Enter a code"
-    page = visitor.press("Sign in as somebody else")
+    page = visitor.press("Use another account")
     assert page.heading == "Sign in"
     assert visitor.client.get(HERE)["Location"] == LOGIN
 

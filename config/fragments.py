@@ -87,16 +87,17 @@ def go_to(request: HttpRequest, url: str, message: str = "") -> HttpResponse:
     return response
 
 
-def _way_back(request: HttpRequest) -> str:
-    """Return the address to come back to after the sign-in.
+def way_back(request: HttpRequest) -> str:
+    """Return the address to come back to: after the sign-in, or after what else must be done first.
 
-    It enters the address of the sign-in page, which is no place for a pasted key; and what was posted
-    can't be asked for by GET.
+    It enters the address of the page in between, which is no place for a pasted key or an invitation's
+    token; and what was posted can't be asked for by GET. For a fragment it is the page that asks for it.
     """
-    address = request.get_full_path()
-    if request.method not in ("GET", "HEAD") or holds_token(unquote(address)):
-        return "/"
-    return address
+    if is_fragment(request):
+        address = current_path(request)
+    else:
+        address = request.get_full_path() if request.method in ("GET", "HEAD") else ""
+    return "/" if holds_token(unquote(address)) else address or "/"
 
 
 class SignedInMiddleware(LoginRequiredMiddleware):
@@ -118,7 +119,7 @@ class SignedInMiddleware(LoginRequiredMiddleware):
         self, request: HttpRequest, view_func: Callable[..., Any]
     ) -> HttpResponse:
         if not is_fragment(request):
-            return redirect_to_login(_way_back(request))
+            return redirect_to_login(way_back(request))
         response = render(request, "partials/signed_out.html", status=401)
         patch_vary_headers(response, ["HX-Request"])
         return into(response, "#dialog-notice")

@@ -5,9 +5,10 @@ import re
 from contextvars import ContextVar
 from typing import Any, Final
 
+from django.http import QueryDict
 from pythonjsonlogger.json import JsonFormatter
 
-from config.redaction import redact, redact_tokens
+from config.redaction import blot, redact, redact_tokens, sent_secrets
 
 # The id of the request that this thread is answering; empty outside of one.
 request_id: Final[ContextVar[str]] = ContextVar("request_id", default="")
@@ -18,11 +19,22 @@ _STANDARD: Final = (*logging.makeLogRecord({}).__dict__, "message", "asctime", "
 
 # A password link is as good as a password until it is used, and it stands in the path.
 _PASSWORD_LINK: Final = re.compile(r"(/password/reset/key/[0-9A-Za-z]+-)(?!set-password/)[\w-]+")
+# So is an invitation; half of one as well, which isn't long enough to be taken for a secret by itself. What
+# has only 12 characters is an invitation's public id.
+_INVITATION_LINK: Final = re.compile(r"(/invitations/)[0-9A-Za-z]{13,}")
 
 
 def clean(text: str) -> str:
-    """Return `text` without tokens and without the secret part of password links."""
-    return _PASSWORD_LINK.sub(r"\1[redacted]", redact(text))
+    """Return `text` without tokens and without the secret part of password links and invitations."""
+    for link in (_PASSWORD_LINK, _INVITATION_LINK):
+        text = link.sub(r"\1[redacted]", text)
+    return redact(text)
+
+
+def secrets_of(request: Any) -> list[str]:
+    """Return what a request has sent in form fields of secret names; nothing of a body that wasn't read."""
+    posted = getattr(request, "_post", None)
+    return sent_secrets(posted.lists()) if isinstance(posted, QueryDict) else []
 
 
 def access_line(method: str | None, path: str, status: int, seconds: float, address: str | None) -> None:
@@ -55,6 +67,9 @@ class JsonLines(JsonFormatter):
         current = request_id.get() or getattr(getattr(record, "request", None), "id", "")
         if current:
             log_data["request_id"] = current
+        if secrets := secrets_of(getattr(record, "request", None)):
+            for name, value in log_data.items():
+                log_data[name] = blot(value, secrets) if isinstance(value, str) else value
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
         # Before it is JSON: there a letter may belong to the escape before it.

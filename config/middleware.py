@@ -12,7 +12,9 @@ from django.utils.http import urlencode
 from django_htmx.http import HttpResponseClientRedirect
 
 from config.addresses import client_address, comes_from_proxy
+from config.fragments import way_back
 from config.logs import access_line, request_id
+from config.redaction import holds_token
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -44,6 +46,7 @@ class RequestMiddleware:
         try:
             response = self.get_response(request)
             response["X-Request-Id"] = known.id
+            _keep_address(known, response)
             seconds = time.perf_counter() - started
             access_line(known.method, known.path, response.status_code, seconds, known.client_address)
             return response
@@ -62,6 +65,16 @@ def _identify(request: HttpRequest) -> KeyrackRequest:
     return known
 
 
+def _keep_address(request: HttpRequest, response: HttpResponse) -> None:
+    """Where the address holds a secret (an invitation's), have no browser repeat it as a Referer.
+
+    Not even to Keyrack, as the policy of all other pages allows: a proxy in between may log it. What is left
+    is the origin, which Django's check of forms needs. Error pages too, so no view can see to it.
+    """
+    if holds_token(request.path):
+        response["Referrer-Policy"] = "strict-origin"
+
+
 class MustChangePasswordMiddleware:
     """Leads whoever signed in with an invented password to the page where it is changed."""
 
@@ -78,7 +91,7 @@ class MustChangePasswordMiddleware:
         if getattr(request, "htmx", False):
             return HttpResponseClientRedirect(url)
         if request.method == "GET":
-            url += "?" + urlencode({"next": request.get_full_path()})
+            url += "?" + urlencode({"next": way_back(request)})
         return HttpResponseRedirect(url)
 
 

@@ -67,6 +67,7 @@ INSTALLED_APPS = [
     "projects",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "csp",
     "django_htmx",
     "lucide",
@@ -97,6 +98,7 @@ MIDDLEWARE = [
     # Every view but those marked `login_not_required` needs somebody who is signed in.
     "config.fragments.SignedInMiddleware",
     "config.middleware.MustChangePasswordMiddleware",
+    "projects.middleware.SecondFactorMiddleware",
 ]
 
 TEMPLATES: list[dict[str, Any]] = [
@@ -221,7 +223,19 @@ ACCOUNT_RATE_LIMITS = {
     "change_password": "10/m/user",
     "reauthenticate": "10/m/user",
     "reset_password_from_key": "20/m/ip",
+    # Every link that is opened and every form of one, whether or not there is such an invitation.
+    "invitation": "30/m/ip",
 }
+
+# A second factor: a code of an authenticator app, or a recovery code
+MFA_ADAPTER = "projects.adapter.SecondFactorAdapter"
+MFA_FORMS = {
+    "authenticate": "projects.account_forms.SignInCodeForm",
+    "reauthenticate": "projects.account_forms.ConfirmCodeForm",
+}
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+# The code before and the one after the current one, for clocks that differ by up to half a minute.
+MFA_TOTP_TOLERANCE = 1
 
 SESSION_ENGINE = "config.sessions"
 SESSION_COOKIE_NAME = "keyrack_session"

@@ -7,10 +7,14 @@ from typing import Any
 
 from allauth.account import views as account
 from allauth.account.decorators import secure_admin_login
+from allauth.mfa.base import views as mfa
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
+
+from projects.views.account import password_change
+from projects.views.second_factor import sign_in_code
 
 View = Callable[..., HttpResponseBase]
 
@@ -34,13 +38,15 @@ admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-a
 admin.site.site_title = admin.site.site_header = "Keyrack"
 
 # Of django-allauth only what Keyrack uses: there is no sign-up, and a forgotten password is reset by
-# a link that `manage.py passwordlink` prints.
+# a link that `manage.py passwordlink` prints. A second factor is set up on pages of our own, in
+# projects/urls.py: django-allauth's write when they are only looked at.
 account_urls = [
     path("login/", refused_with_422(account.login), name="account_login"),
+    path("login/code/", refused_with_422(sign_in_code), name="mfa_authenticate"),
     path("logout/", account.logout, name="account_logout"),
     path(
         "password/change/",
-        refused_with_422(account.password_change),
+        refused_with_422(password_change),
         name="account_change_password",
     ),
     re_path(
@@ -54,6 +60,7 @@ account_urls = [
         name="account_reset_password_from_key_done",
     ),
     path("reauthenticate/", refused_with_422(account.reauthenticate), name="account_reauthenticate"),
+    path("reauthenticate/code/", refused_with_422(mfa.reauthenticate), name="mfa_reauthenticate"),
 ]
 
 urlpatterns = [

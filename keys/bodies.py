@@ -8,6 +8,7 @@ from typing_extensions import TypedDict
 from keys.kinds import Environment, KeyType, Status
 
 KEY_ID_PATTERN: Final = r"^[0-9A-Za-z]{12}$"
+SLUG_PATTERN: Final = r"^[a-z0-9][a-z0-9-]*$"
 SCOPE_PATTERN: Final = r"^[a-z][a-z0-9-]*:[a-z][a-z0-9-]*$"
 PREVIEW: Final = "kr_live_7Fq2…x9Qa"
 
@@ -45,6 +46,14 @@ _Granted = Annotated[
         examples=[["sources:read", "sources:write"]],
     ),
 ]
+_Channel = Annotated[
+    str | None,
+    Field(
+        description="The slug of the channel that a channel key is good in, and nowhere else; null for every"
+        " other key.",
+        examples=[None],
+    ),
+]
 _Name = Annotated[str, Field(examples=["Docs crawler"])]
 _By = Annotated[str, Field(description="Who, as the audit log names them.", examples=["Mara Lindqvist"])]
 
@@ -57,6 +66,10 @@ class Key(TypedDict):
     type: _Type
     environment: _Environment
     scopes: _Granted
+    channel: _Channel
+    holder: Annotated[
+        str | None, Field(description="Who holds a channel key; null for every other.", examples=[None])
+    ]
     note: Annotated[str, Field(examples=["Runs on the build server."])]
     preview: Annotated[
         str, Field(description="First four of the key id, last four of the token.", examples=[PREVIEW])
@@ -102,6 +115,7 @@ class Identity(TypedDict):
     environment: _Environment
     project: Annotated[str, Field(description="The project's slug.", examples=["acme"])]
     scopes: _Granted
+    channel: _Channel
     created_at: _Time
     expires_at: Annotated[
         _Time | None, Field(description="Null for never.", examples=["2027-02-19T12:11:00Z"])
@@ -132,6 +146,7 @@ class Active(TypedDict):
     project: Annotated[str, Field(examples=["acme"])]
     type: _Type
     environment: _Environment
+    channel: _Channel
     name: _Name
 
 

@@ -12,7 +12,10 @@ from projects.moments import timestamp
 
 
 def described(key: Key, catalogue: Sequence[str], at: datetime) -> bodies.Key:
-    """Return a key's members; `catalogue` are its project's scopes. No query: it comes with its activity."""
+    """Return a key's members; `catalogue` are its project's scopes.
+
+    No query: the key comes with its activity and its channel.
+    """
     use = key.activity.last_used_at
     return {
         "key_id": key.key_id,
@@ -20,6 +23,8 @@ def described(key: Key, catalogue: Sequence[str], at: datetime) -> bodies.Key:
         "type": key.type,
         "environment": key.environment,
         "scopes": key.grant.listed(catalogue),
+        "channel": key.channel.slug if key.channel else None,
+        "holder": key.holder or None,
         "note": key.note,
         "preview": key.preview,
         "status": key.status(at).name.lower(),
@@ -43,6 +48,7 @@ def identity(facts: Facts) -> bodies.Identity:
         "environment": facts.environment,
         "project": facts.project,
         "scopes": facts.grant.listed(Project(pk=facts.project_id).scopes()),
+        "channel": facts.channel,
         "created_at": timestamp(facts.created_at),
         "expires_at": timestamp(facts.expires) if facts.expires else None,
     }

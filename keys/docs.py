@@ -16,7 +16,9 @@ from django.views.decorators.http import require_safe
 
 from keys import problems
 from keys.api.openapi import document
+from keys.kinds import Provider
 from keys.problems import ProblemType
+from keys.upstream_addresses import PRESETS
 from projects.models import FIRST_CATALOGUE
 
 Json = dict[str, Any]
@@ -25,8 +27,12 @@ PAGES: Final = {
     "docs_index": "Start here",
     "docs_present_a_key": "Present a key",
     "docs_scopes": "Scopes",
+    "docs_channels": "Channels",
     "docs_errors": "Errors",
     "docs_rotate_safely": "Rotate safely",
+    "docs_provider_keys": "Provider keys",
+    "docs_audit_log": "Audit log",
+    "docs_second_factor": "Second factor",
     "docs_api": "JSON API",
 }
 _GROUPS: Final = {
@@ -58,6 +64,12 @@ def docs_scopes(request: HttpRequest) -> HttpResponse:
 
 @login_not_required
 @require_safe
+def docs_channels(request: HttpRequest) -> HttpResponse:
+    return _page(request, "docs_channels")
+
+
+@login_not_required
+@require_safe
 def docs_errors(request: HttpRequest) -> HttpResponse:
     return _page(request, "docs_errors", groups=_grouped(problems.ALL))
 
@@ -66,6 +78,25 @@ def docs_errors(request: HttpRequest) -> HttpResponse:
 @require_safe
 def docs_rotate_safely(request: HttpRequest) -> HttpResponse:
     return _page(request, "docs_rotate_safely")
+
+
+@login_not_required
+@require_safe
+def docs_provider_keys(request: HttpRequest) -> HttpResponse:
+    presets = [(Provider(name).label, preset) for name, preset in PRESETS.items()]
+    return _page(request, "docs_provider_keys", presets=presets)
+
+
+@login_not_required
+@require_safe
+def docs_audit_log(request: HttpRequest) -> HttpResponse:
+    return _page(request, "docs_audit_log")
+
+
+@login_not_required
+@require_safe
+def docs_second_factor(request: HttpRequest) -> HttpResponse:
+    return _page(request, "docs_second_factor")
 
 
 @login_not_required

@@ -11,8 +11,16 @@ from django.http import HttpRequest
 from django.utils.formats import date_format
 
 from config.redaction import holds_token
-from keys.drafts import Draft
-from keys.kinds import DEFAULT_GRACE, GRACES, NEVER_EXPIRES, Environment, KeyType
+from keys.drafts import Draft, Edit
+from keys.kinds import (
+    AGENT_LIFETIME,
+    AGENT_SCOPES,
+    DEFAULT_GRACE,
+    GRACES,
+    NEVER_EXPIRES,
+    Environment,
+    KeyType,
+)
 from keys.models import Key
 from keys.permissions import issuable_types
 from keys.querysets import NEWEST_FIRST, SORTS, STATUSES
@@ -79,8 +87,8 @@ class MatrixRow:
     others: Sequence[Cell]
 
 
-class KeyForm(QuietForm):
-    """A new key. What the person's role can't issue isn't offered."""
+class NewKeyForm(QuietForm):
+    """What is asked of every new key: its name, its end, its environment. Sent once, by its nonce."""
 
     field_of: Mapping[str, str] = {"expires_at": "until"}
 
@@ -90,18 +98,6 @@ class KeyForm(QuietForm):
             "invalid": "Open this form anew: its number was changed.",
         },
     )  # fmt: skip
-    type = forms.ChoiceField(
-        label="Key type",
-        error_messages={
-            "required": "Choose a type of key.",
-            "invalid_choice": "Choose a type of key.",
-        },
-    )
-    scopes = forms.MultipleChoiceField(
-        label="Scopes",
-        required=False,
-        error_messages={"invalid_choice": "Pick scopes that are in the table."},
-    )
     name = forms.CharField(
         label="Key name",
         required=False,
@@ -124,22 +120,15 @@ class KeyForm(QuietForm):
         choices=Environment.choices,
         error_messages={"invalid_choice": "Choose Live or Test."},
     )
-    note = forms.CharField(label="Note", required=False, widget=forms.Textarea(attrs={"rows": 2}))
 
-    def __init__(self, data: Any = None, *, role: Role, catalogue: Sequence[Resource], at: datetime) -> None:
+    def __init__(self, data: Any = None, *, at: datetime) -> None:
         initial = {
             "nonce": uuid.uuid4().hex,
-            "type": KeyType.RESTRICTED,
             "lifetime": DEFAULT_LIFETIME,
             "environment": Environment.LIVE,
         }
         super().__init__(data, initial=initial)
-        self._catalogue, self._at = _offered(catalogue, role), at
-        self._types = [kind for kind in issuable_types(role) if kind in TYPE_HINTS]
-        self._field("type").choices = [(kind.value, kind.label) for kind in self._types]
-        self._field("scopes").choices = [
-            (scope, scope) for resource, scopes in self._catalogue for scope in scopes
-        ]
+        self._at = at
         self._field("lifetime").choices = _lifetimes(at)
         self.fields["until"].widget.attrs["min"] = (at + timedelta(days=1)).date().isoformat()
 
@@ -157,6 +146,56 @@ class KeyForm(QuietForm):
                 self.add_error("until", "Choose a date after today.")
         return data
 
+    def expires_at(self) -> datetime:
+        """Return when the key of a valid form ends."""
+        return _expiry(self.cleaned_data["lifetime"], self.cleaned_data["until"], self._at)
+
+
+class KeyForm(FreshForm, NewKeyForm):
+    """A new key. What the person's role can't issue isn't offered; a privileged one asks for the password."""
+
+    type = forms.ChoiceField(
+        label="Key type",
+        initial=KeyType.RESTRICTED,
+        error_messages={
+            "required": "Choose a type of key.",
+            "invalid_choice": "Choose a type of key.",
+        },
+    )
+    scopes = forms.MultipleChoiceField(
+        label="Scopes",
+        required=False,
+        error_messages={"invalid_choice": "Pick scopes that are in the table."},
+    )
+    note = forms.CharField(label="Note", required=False, widget=forms.Textarea(attrs={"rows": 2}))
+    # In the order of the dialog, which the summary of errors keeps to.
+    field_order = (
+        "nonce", "type", "scopes", "current_password", "name", "lifetime", "until", "environment", "note",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        data: Any = None,
+        *,
+        request: HttpRequest,
+        role: Role,
+        catalogue: Sequence[Resource],
+        at: datetime,
+    ) -> None:
+        self._types = [kind for kind in issuable_types(role) if kind in TYPE_HINTS]
+        super().__init__(data, request=request, sensitive=KeyType.PRIVILEGED in self._types, at=at)
+        if "current_password" in self.fields:
+            hint = "Asked for a privileged key alone. Good for 30 minutes."
+            self.fields["current_password"].help_text = hint
+        self._catalogue = _offered(catalogue, role)
+        self._field("type").choices = [(kind.value, kind.label) for kind in self._types]
+        self._field("scopes").choices = [
+            (scope, scope) for resource, scopes in self._catalogue for scope in scopes
+        ]
+
+    def is_sensitive(self) -> bool:
+        return bool(self.cleaned_data.get("type") == KeyType.PRIVILEGED)
+
     def draft(self) -> Draft:
         """Return what the valid form asks for."""
         data = self.cleaned_data
@@ -167,7 +206,7 @@ class KeyForm(QuietForm):
             # Boxes that were ticked before another type was chosen are hidden, not meant.
             scopes=data["scopes"] if restricted else (),
             environment=data["environment"],
-            expires_at=_expiry(data["lifetime"], data["until"], self._at),
+            expires_at=self.expires_at(),
             note=data["note"],
         )
 
@@ -180,8 +219,46 @@ class KeyForm(QuietForm):
 
     def matrix(self) -> list[MatrixRow]:
         """Return the scopes as a table: resource × action."""
-        picked = set(self["scopes"].value() or ())
-        return [_matrix_row(resource, scopes, picked) for resource, scopes in self._catalogue]
+        return _matrix(self._catalogue, self["scopes"].value())
+
+
+class AgentForm(QuietForm):
+    """A new agent key: a name. Its end is no choice, and its scopes are ticked already."""
+
+    nonce = KeyForm.base_fields["nonce"]
+    name = KeyForm.base_fields["name"]
+    scopes = KeyForm.base_fields["scopes"]
+
+    def __init__(self, data: Any = None, *, role: Role, catalogue: Sequence[Resource], at: datetime) -> None:
+        self._catalogue = _offered(catalogue, role)
+        offered = [scope for _, scopes in self._catalogue for scope in scopes]
+        ticked = [scope for scope in AGENT_SCOPES if scope in offered]
+        super().__init__(data, initial={"nonce": uuid.uuid4().hex, "scopes": ticked})
+        scopes: Any = self.fields["scopes"]
+        scopes.choices = [(scope, scope) for scope in offered]
+        self.fields["name"].help_text = "What the agent does, or where it runs."
+        self.expires = _day(at + AGENT_LIFETIME)
+
+    def clean_scopes(self) -> list[str]:
+        scopes: list[str] = self.cleaned_data["scopes"]
+        if not scopes:
+            # To the verb no scopes are a key that asks for none, and gets the usual ones. Whoever has taken
+            # every tick away doesn't mean that.
+            raise forms.ValidationError("Pick at least one scope.")
+        return scopes
+
+    def draft(self) -> Draft:
+        """Return what the valid form asks for."""
+        data = self.cleaned_data
+        return Draft(name=data["name"], type=KeyType.AGENT, scopes=data["scopes"])
+
+    def matrix(self) -> list[MatrixRow]:
+        """Return the scopes as a table: resource × action."""
+        return _matrix(self._catalogue, self["scopes"].value())
+
+    def unfolded(self) -> bool:
+        """Say whether the scopes are to be seen at once: where they are wrong, or none is ticked."""
+        return bool(self["scopes"].errors) or not self["scopes"].value()
 
 
 def _offered(catalogue: Sequence[Resource], role: Role) -> list[tuple[Resource, list[str]]]:
@@ -192,6 +269,10 @@ def _offered(catalogue: Sequence[Resource], role: Role) -> list[tuple[Resource, 
         if scopes:
             rows.append((resource, scopes))
     return rows
+
+
+def _matrix(offered: Sequence[tuple[Resource, list[str]]], picked: Sequence[str] | None) -> list[MatrixRow]:
+    return [_matrix_row(resource, scopes, set(picked or ())) for resource, scopes in offered]
 
 
 def _matrix_row(resource: Resource, scopes: list[str], picked: set[str]) -> MatrixRow:
@@ -253,8 +334,8 @@ class RevokeForm(QuietForm):
         return last4
 
 
-class RenewForm(QuietForm):
-    """A fresh secret, for the key as the person saw it."""
+class _SeenForm(QuietForm):
+    """About a key as the person saw it."""
 
     version = forms.IntegerField(widget=forms.HiddenInput, error_messages={
         "required": "Open this form anew: it was sent without its number.",
@@ -304,18 +385,71 @@ class RotateForm(FreshForm):
         return Moment.of(min(self._at + span, self._key.expires_at))
 
 
+class RenewForm(FreshForm, _SeenForm):
+    """A fresh secret. Of a key that may do everything it asks for the password."""
+
+    def __init__(self, data: Any = None, *, request: HttpRequest, key: Key) -> None:
+        # The Automator Key, and a privileged one: its new secret is worth what a new key is.
+        super().__init__(
+            data, initial={"version": key.version}, request=request, sensitive=key.grant.everything
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a field says in the form, and what the key says by now."""
+
+    label: str
+    now: str
+    typed: str
+
+
+class EditForm(_SeenForm):
+    """What a key is called, and the note on it."""
+
+    name = forms.CharField(label="Key name", required=False, strip=False)
+    note = forms.CharField(label="Note", required=False, widget=forms.Textarea(attrs={"rows": 3}))
+
+    def __init__(self, data: Any = None, *, key: Key) -> None:
+        super().__init__(data, initial={"version": key.version, "name": key.name, "note": key.note})
+
+    def edit(self) -> Edit:
+        """Return what the valid form asks for."""
+        return Edit(name=self.cleaned_data["name"], note=self.cleaned_data["note"])
+
+    def overtaken(self, key: Key, message: str) -> list[Difference]:
+        """Turn the form to the key as it is by now, with what was typed, and return where the two differ."""
+        self.add_error(None, message)
+        kept: Any = self.data
+        kept = kept.copy()
+        kept["version"] = str(key.version)
+        self.data = kept
+        values = [(self[name], str(getattr(key, name))) for name in ("name", "note")]
+        differences = [
+            Difference(str(field.label), now, (field.value() or "").replace("\r\n", "\n"))
+            for field, now in values
+        ]
+        return [each for each in differences if each.now != each.typed]
+
+
 def _refuse_token(term: str) -> None:
     """Refuse a key as a search term: `keys.listing.search_query` makes `key=` of it before."""
     if holds_token(term):
         raise forms.ValidationError("Search for a key by its id.")
 
 
+_FILTERS: Final = ("type", "status", "environment", "mine", "unused")
+
+
 class ListForm(QuietForm):
-    """What the address of the keys page says: search, filters, sort and place in both tables."""
+    """What the address of a page with keys says: search, filters, sort and place in both tables.
+
+    A page that shows one type of key has no filter of that name.
+    """
 
     q = forms.CharField(required=False, max_length=200, validators=[_refuse_token])
     key = forms.RegexField(r"^(?:[0-9A-Za-z]{4,12}|-)\Z", required=False)
-    type = forms.ChoiceField(label="Type", required=False, choices=[("", "Any type"), *KeyType.choices])
+    type = forms.ChoiceField(label="Type", required=False)
     status = forms.ChoiceField(
         label="Status", required=False, choices=[("", "Any status"), *STATUSES.items()]
     )
@@ -324,6 +458,8 @@ class ListForm(QuietForm):
     )
     mine = forms.BooleanField(label="Created by me", required=False)
     unused = forms.BooleanField(label="Not used for 90 days", required=False)
+    # A person's public id; the pages about members lead here with it.
+    by = forms.RegexField(r"^[0-9A-Za-z]{12}\Z", required=False)
     sort = forms.ChoiceField(required=False, choices=[(name, name) for name in SORTS])
     after = forms.RegexField(r"^[0-9A-Za-z]{12}\Z", required=False)
     before = forms.RegexField(r"^[0-9A-Za-z]{12}\Z", required=False)
@@ -332,7 +468,14 @@ class ListForm(QuietForm):
     rafter = forms.RegexField(r"^[0-9A-Za-z]{12}\Z", required=False)
     rbefore = forms.RegexField(r"^[0-9A-Za-z]{12}\Z", required=False)
 
-    FILTERS: Final = ("type", "status", "environment", "mine", "unused")
+    def __init__(self, params: Mapping[str, Any], *, types: Sequence[KeyType]) -> None:
+        super().__init__(params, auto_id="filter_%s")
+        self.filters = [name for name in _FILTERS if name != "type" or len(types) > 1]
+        if "type" in self.filters:
+            kinds: Any = self.fields["type"]
+            kinds.choices = [("", "Any type"), *((kind.value, kind.label) for kind in types)]
+        else:
+            del self.fields["type"]
 
     def values(self) -> dict[str, Any]:
         """Return what is given, without blanks; nothing of a form that isn't valid."""

@@ -76,4 +76,8 @@ HEADER_LENGTH: Final = 60
 PREFIX_LENGTH: Final = 40
 UPSTREAM_LENGTH: Final = 60
 
+# Of each project: so many can still be read, and chosen from.
+MOST_PROVIDER_KEYS: Final = 200
+MOST_UPSTREAMS: Final = 1000
+
 AUTOMATOR_NAME: Final = "Automator Key"

@@ -171,10 +171,7 @@ def edit(project: Project, key_id: str, changes: Edit, *, actor: Actor, at: date
     """
     with writing.locked(project, key_id, actor, at) as (log, key):
         may_edit(actor, key)
-        if key.is_protected:
-            raise Protected("The Automator Key can't be edited.", key)
-        if key.revoked_at is not None:
-            refuse_rotating(key, at)
+        refuse_editing(key, at)
         if key.version != version:
             raise Stale("This key was changed meanwhile.", key)
         before = writing.editable(key)
@@ -324,6 +321,14 @@ def refuse_rotating(key: Key, at: datetime) -> None:
     if successor := Key.objects.of(key.project).filter(predecessor=key).first():
         raise AlreadyRotated("This key was rotated already. Here is the key that takes its place.", successor)
     refuse_revoked(key, at)
+
+
+def refuse_editing(key: Key, at: datetime) -> None:
+    """Raise Protected, AlreadyRevoked, or AlreadyRotated for a key that is being replaced."""
+    if key.is_protected:
+        raise Protected("The Automator Key can't be edited.", key)
+    if key.revoked_at is not None:
+        refuse_rotating(key, at)
 
 
 def refuse_renewing(key: Key, at: datetime) -> None:

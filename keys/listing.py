@@ -1,12 +1,12 @@
 """The keys page: what its address asks for, and what it shows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.forms import BoundField
 from django.http import QueryDict
 from django.urls import reverse
@@ -18,7 +18,7 @@ from keys.querysets import LAST_REVOKED_FIRST, NEWEST_FIRST, SORTS, KeyQuerySet
 from keys.rows import Row
 from keys.search import ByKey, ByName, Nothing, Sought, is_key_id, read
 from projects.access import Access
-from projects.models import Project
+from projects.models import Membership, Project, User
 from projects.querysets import Order, page
 
 _COUNTED_AT_MOST: Final = 1000
@@ -36,27 +36,44 @@ _CAPTIONS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Tab:
-    """A page with a table of keys: what its URLs are called after, and which keys of a project it shows."""
+    """A page with a table of keys: what its URLs are called after, and which types of keys it shows.
+
+    `label` is what its link says, `title` what its page is called, `one` what a key of it is.
+    """
 
     name: str
+    label: str
+    title: str
     caption: str
-    only: Q
+    one: str
+    types: Sequence[KeyType]
 
     def url(self, page: str, project: Project) -> str:
         """Return the address of its `list`, `search` or `create`."""
         return reverse(f"{self.name}_{page}", args=[project.slug])
 
+    @property
+    def only(self) -> Q:
+        """The condition for its keys."""
+        return Q(type__in=self.types)
+
     def keys(self, project: Project) -> KeyQuerySet:
         return Key.objects.of(project).filter(self.only)
 
 
-PROJECT_KEYS: Final = Tab("key", "Project API keys", ~Q(type=KeyType.AGENT))
-TABS: Final = (PROJECT_KEYS,)
+PROJECT_KEYS: Final = Tab(
+    "key", "Project keys", "API keys", "Project API keys", "a project key",
+    tuple(kind for kind in KeyType if kind != KeyType.AGENT),
+)  # fmt: skip
+AGENT_KEYS: Final = Tab(
+    "agent", "Agent keys", "Agent keys", "Agent keys", "an agent key", (KeyType.AGENT,),
+)  # fmt: skip
+TABS: Final = (PROJECT_KEYS, AGENT_KEYS)
 
 
 def tab_of(key: Key) -> Tab:
     """Return the tab that shows the key."""
-    return PROJECT_KEYS
+    return next(tab for tab in TABS if key.type in tab.types)
 
 
 class BadCursor(Exception):
@@ -73,6 +90,14 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Another tab than the one that was searched: a pasted key stands there, at this address."""
+
+    tab: Tab
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """One of the two tables with its pages. The queries are those of its links."""
 
@@ -81,6 +106,7 @@ class Table:
     next: str
     searched: bool
     matches: str
+    elsewhere: Elsewhere | None = None
 
     @property
     def is_new(self) -> bool:
@@ -89,7 +115,7 @@ class Table:
 
 
 class Listing:
-    """Both tables of the keys page for one person, read as the address asks.
+    """Both tables of a tab for one person, read as the address asks.
 
     A form that isn't valid is told about (`problem`), and the tables show what they show without it.
     """
@@ -98,11 +124,16 @@ class Listing:
         self, access: Access, actor: Any, params: Mapping[str, Any], at: datetime, tab: Tab = PROJECT_KEYS
     ) -> None:
         self.access, self._actor, self._at, self.tab = access, actor, at, tab
-        self.form = ListForm(params, auto_id="filter_%s")
+        self.form = ListForm(params, types=tab.types)
         self.given: dict[str, Any] = self.form.values()
-        self.problem = "" if self.form.is_valid() else "This link asks for something that isn't here."
+        self.person = _person(access.project, self.given["by"]) if "by" in self.given else None
+        lost = "by" in self.given and self.person is None
+        if lost:
+            self.given = {"sort": NEWEST_FIRST}
+        valid = self.form.is_valid() and not lost
+        self.problem = "" if valid else "This link asks for something that isn't here."
         self.order: Order = SORTS[self.given["sort"]]
-        self.filtered = any(name in self.given for name in ListForm.FILTERS)
+        self.filtered = any(name in self.given for name in (*self.form.filters, "by"))
 
     def keys(self) -> KeyQuerySet:
         """The keys of the first table: not revoked, searched and filtered."""
@@ -116,6 +147,8 @@ class Listing:
             found = found.with_status(given["status"], at)
         if "mine" in given:
             found = found.made_by(self.access.user)
+        if self.person is not None:
+            found = found.known_to(self.person, self.access.project)
         return found.unused_since(at) if "unused" in given else found
 
     def revoked_keys(self) -> KeyQuerySet:
@@ -124,12 +157,12 @@ class Listing:
 
     def table(self) -> Table:
         searched = bool({"q", "key"} & self.given.keys()) or self.filtered
-        return self._table(self.keys(), self.order, ("after", "before"), self._says("q", "key"), searched)
+        return self._table(self.keys(), self.order, ("after", "before"), ("q", "key"), searched)
 
     def revoked(self) -> Table:
         searched = bool({"rq", "rkey"} & self.given.keys())
-        cursors, says = ("rafter", "rbefore"), self._says("rq", "rkey")
-        return self._table(self.revoked_keys(), LAST_REVOKED_FIRST, cursors, says, searched)
+        cursors, terms = ("rafter", "rbefore"), ("rq", "rkey")
+        return self._table(self.revoked_keys(), LAST_REVOKED_FIRST, cursors, terms, searched)
 
     def caption(self) -> str:
         return f"{self.tab.caption}, {_CAPTIONS[self.given['sort']]}"
@@ -138,7 +171,7 @@ class Listing:
         return {name: self._header(name, label) for name, label in _COLUMNS.items()}
 
     def filters(self) -> list[BoundField]:
-        return [self.form[name] for name in ListForm.FILTERS]
+        return [self.form[name] for name in self.form.filters]
 
     def state(self) -> dict[str, list[tuple[str, str]]]:
         """What each form must send along to keep the rest of the address, its own part left out."""
@@ -146,13 +179,13 @@ class Listing:
         revoked = ("rq", "rkey", "rafter", "rbefore")
         return {
             "search": self._kept(*searched, *paged),
-            "filter": self._kept(*ListForm.FILTERS, *paged),
+            "filter": self._kept(*self.form.filters, *paged),
             "revoked": self._kept(*revoked),
         }
 
     def clear(self) -> dict[str, str]:
         """The queries that take a search away, and what the first one's link says."""
-        filters = dict.fromkeys(ListForm.FILTERS, "")
+        filters = dict.fromkeys((*self.form.filters, "by"), "")
         label = "Clear search" if {"q", "key"} & self.given.keys() else "Clear filters"
         return {
             "label": label if not self.filtered or label == "Clear filters" else "Clear all",
@@ -198,7 +231,12 @@ class Listing:
         return key_id if key_id and self._sought_revoked(key_id).exists() else None
 
     def _table(
-        self, found: KeyQuerySet, order: Order, cursors: tuple[str, str], says: str, searched: bool
+        self,
+        found: KeyQuerySet,
+        order: Order,
+        cursors: tuple[str, str],
+        terms: tuple[str, str],
+        searched: bool,
     ) -> Table:
         after, before = cursors
         shown = page(found, order, after=self._edge(after), before=self._edge(before))
@@ -208,21 +246,37 @@ class Listing:
         rows = [Row.of(key, self._actor, self._at) for key in shown.rows]
         back = {after: "", before: rows[0].key_id} if rows and shown.has_previous else None
         on = {before: "", after: rows[-1].key_id} if rows and shown.has_next else None
+        matches = _matches(found) if searched else ""
+        elsewhere = None
+        if searched and not matches:
+            matches, elsewhere = self._says(*terms)
         return Table(
             rows,
             self.query(**back) if back else "",
             self.query(**on) if on else "",
             searched,
-            _matches(found, says) if searched else "",
+            matches,
+            elsewhere,
         )
 
-    def _says(self, name: str, key_name: str) -> str:
-        """What to say where a search finds nothing."""
+    def _says(self, name: str, key_name: str) -> tuple[str, Elsewhere | None]:
+        """What to say where a search finds nothing, and which tab has what was pasted."""
         if key_name in self.given:
             if key_name == "key" and self._pasted_revoked():
-                return "That key was revoked: it is under Revoked keys."
-            return f"No key in {self.access.project.name} matches what you pasted."
-        return f"No keys match “{self.given[name]}”." if name in self.given else "No keys match."
+                return "That key was revoked: it is under Revoked keys.", None
+            if elsewhere := self._elsewhere(self.given[key_name]):
+                return f"That key is {elsewhere.tab.one}: it is under", elsewhere
+            return f"No key in {self.access.project.name} matches what you pasted.", None
+        return (f"No keys match “{self.given[name]}”." if name in self.given else "No keys match."), None
+
+    def _elsewhere(self, key_id: str) -> Elsewhere | None:
+        """The tab that shows the key of this id, where it is another than this one. One query."""
+        project = self.access.project
+        key = _sought(Key.objects.of(project), None, key_id).first()
+        if key is None or key.type in self.tab.types:
+            return None
+        tab = tab_of(key)
+        return Elsewhere(tab, f"{tab.url('list', project)}?{urlencode({'key': key.key_id})}")
 
     def _edge(self, name: str) -> Key | None:
         if name not in self.given:
@@ -236,23 +290,31 @@ class Listing:
         return self.tab.keys(self.access.project)
 
 
-def _matches(found: KeyQuerySet, none: str) -> str:
+def _person(project: Project, public_id: str) -> User | None:
+    """Return a member of the project, or somebody who left keys behind; None for anybody else. One query."""
+    made = Key.objects.filter(project=project, created_by=OuterRef("pk"))
+    member = Membership.objects.filter(project=project, user=OuterRef("pk"))
+    return User.objects.filter(Exists(member) | Exists(made), public_id=public_id).first()
+
+
+def _matches(found: KeyQuerySet) -> str:
+    """Return how many keys a search has found; "" for none."""
     count = found.order_by()[: _COUNTED_AT_MOST + 1].count()
     if count > _COUNTED_AT_MOST:
         return f"{_COUNTED_AT_MOST:,}+ keys match."
     if count == 1:
         return "1 key matches."
-    return f"{count:,} keys match." if count else none
+    return f"{count:,} keys match." if count else ""
 
 
-def search_query(access: Access, posted: QueryDict) -> str:
-    """Return the query of the address that a search leads to, its other parameters kept.
+def search_query(access: Access, posted: QueryDict, tab: Tab) -> str:
+    """Return the query of the address that a search in a tab leads to, its other parameters kept.
 
     A pasted token becomes `key=<key_id>`, its public part; what can't be known by one becomes `key=-`.
     One query at most, for a preview or a key id.
     """
     kept = {name: value for name, value in posted.items() if name not in ("q", "rq")}
-    given = {name: _text(value) for name, value in ListForm(kept).values().items()}
+    given = {name: _text(value) for name, value in ListForm(kept, types=tab.types).values().items()}
     if given["sort"] == NEWEST_FIRST:
         del given["sort"]
     for name, key_name in (("q", "key"), ("rq", "rkey")):

@@ -135,6 +135,13 @@ def may_reveal(actor: Actor, key: Key) -> None:
     may_handle(actor, key)
 
 
+def may_manage_providers(actor: Actor) -> None:
+    """Raise PermissionDenied unless the actor is an admin. No key manages the keys of others."""
+    _require(actor, Role.ADMIN)
+    if actor.kind == "key":
+        raise PermissionDenied("A key can't manage provider keys.")
+
+
 def _require(actor: Actor, role: Role) -> None:
     if actor.role < role:
         raise PermissionDenied(f"Ask an {role.label.lower()} to do that.")

@@ -9,6 +9,7 @@ from django.db.models import Q
 
 from keys.kinds import EXPIRES_SOON, NEVER_USED, KeyType
 from keys.search import ByKey, ByName, Sought
+from projects.models import AuditEvent
 from projects.names import fold
 from projects.querysets import Order
 
@@ -29,6 +30,8 @@ SORTS: Final = {
 NEWEST_FIRST: Final = "-created"
 LAST_REVOKED_FIRST: Final = Order("revoked_at")
 UNUSED_FOR: Final = timedelta(days=90)
+# What shows a key's secret to whoever does it; who issued the key is in its own row.
+_SHOWS_A_SECRET: Final = ("key.renewed", "key.revealed")
 
 
 # The names of the status filter.
@@ -77,6 +80,17 @@ class KeyQuerySet(models.QuerySet["Key"]):
 
     def made_by(self, user: "User") -> "KeyQuerySet":
         return self.filter(created_by=user)
+
+    def known_to(self, user: "User", project: "Project") -> "KeyQuerySet":
+        """Keys of the project whose secret this person has seen: they issued, renewed or revealed them."""
+        seen = AuditEvent.objects.filter(
+            project_id=project.pk,
+            object_kind="key",
+            actor_kind="person",
+            actor_id=str(user.pk),
+            verb__in=_SHOWS_A_SECRET,
+        )
+        return self.filter(Q(created_by=user) | Q(key_id__in=seen.values("object_id")))
 
     def issued_by(self, key: "Key") -> "KeyQuerySet":
         """Keys that this key itself has issued, through the JSON API."""

@@ -36,6 +36,8 @@ class Row:
     type: str
     tag: str
     access: str
+    channel: str
+    holder: str
     status: str
     last_used: Moment | None
     last_used_from: str
@@ -48,6 +50,7 @@ class Row:
     revoked_by: str
     reason: str
     protected: bool
+    may_edit: bool
     may_revoke: bool
     may_renew: bool
     may_rotate: bool
@@ -59,8 +62,9 @@ class Row:
 
     @classmethod
     def of(cls, key: Key, actor: Actor, at: datetime) -> "Row":
-        """Format a key for somebody. No query: the key comes with its activity."""
+        """Format a key for somebody. No query: the key comes with its activity and its channel."""
         status = key.status(at)
+        ended = key.is_protected or status is Status.REVOKED
         use = key.activity
         return cls(
             key_id=key.key_id,
@@ -71,6 +75,8 @@ class Row:
             type=key.type,
             tag=KeyType(key.type).label,
             access=access_of(key),
+            channel=key.channel.name if key.channel else "",
+            holder=key.holder,
             status="" if status is Status.ACTIVE else status.value,
             last_used=None if use.last_used_at == NEVER_USED else Moment.of(use.last_used_at),
             last_used_from=" · ".join(filter(None, [use.last_used_client, use.last_used_address])),
@@ -83,7 +89,8 @@ class Row:
             revoked_by=key.revoked_by_label,
             reason=key.revoked_reason,
             protected=key.is_protected,
-            may_revoke=actor.role >= Role.OPERATOR and not key.is_protected and status is not Status.REVOKED,
+            may_edit=not ended and allowed(may_edit, actor, key),
+            may_revoke=actor.role >= Role.OPERATOR and not ended,
             may_renew=status is Status.UNCONFIRMED and allowed(may_renew, actor, key),
             may_rotate=status not in _NOT_ROTATED and not key.is_protected and allowed(may_edit, actor, key),
             may_pause=status not in _NOT_PAUSED and not key.is_protected and allowed(may_pause, actor, key),

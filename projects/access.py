@@ -8,6 +8,7 @@ from django.http import Http404, HttpRequest
 
 from projects.audit import Actor
 from projects.models import Membership, Project, Role, User
+from projects.second_factor import has_second_factor
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +35,22 @@ class TooLow(PermissionDenied):
         self.project = project
 
 
+class SecondFactorMissing(Exception):
+    """A member without the second factor that the project requires.
+
+    `projects.middleware` leads them to set one up.
+    """
+
+    def __init__(self, project: Project) -> None:
+        super().__init__(f"{project.name} requires a second factor.")
+        self.project = project
+
+
 def project_for(user: User | AnonymousUser, slug: str, *, at_least: Role = Role.VIEWER) -> Access:
-    """Return the person's access to the project. One query.
+    """Return the person's access to the project. One query; two where it requires a second factor.
 
     Raises Http404 for whoever isn't a member (to them the project does not exist, and neither does
-    one that was deleted), TooLow for a member below `at_least`.
+    one that was deleted), SecondFactorMissing, TooLow for a member below `at_least`.
     """
     if not isinstance(user, User):
         raise Http404
@@ -49,6 +61,8 @@ def project_for(user: User | AnonymousUser, slug: str, *, at_least: Role = Role.
     )
     if member is None:
         raise Http404
+    if member.project.require_second_factor and not has_second_factor(member.user):
+        raise SecondFactorMissing(member.project)
     access = Access(member.user, member.project, Role(member.role))
     if not access.at_least(at_least):
         raise TooLow(access.project)

@@ -56,9 +56,12 @@ class Log:
         self._chain, self._actor, self._at = chain, actor, at
 
     def record(
-        self, verb: str, kind: str = "", object_id: str = "", label: str = "", **changes: Any
+        self, verb: str, kind: str = "", object_id: str = "", label: str = "", /, **changes: Any
     ) -> AuditEvent:
-        """Append an event and return it. Two queries; `changes` must be plain JSON without floats."""
+        """Append an event and return it. Two queries; `changes` must be plain JSON without floats.
+
+        What it is about is given by position: a thing's label may be what changed.
+        """
         event = AuditEvent(
             project_id=self._chain.project_id,
             number=self._chain.number + 1,

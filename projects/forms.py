@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxLengthValidator
 
 from config.redaction import holds_token
 
@@ -44,6 +45,32 @@ class QuietForm(forms.Form):
 
 def _values(data: Any, name: str) -> list[Any]:
     return data.getlist(name) if hasattr(data, "getlist") else [data.get(name, "")]
+
+
+class CodeInput(forms.TextInput):
+    """The field of a one-time code: a phone offers the code, or its digits; nothing typed is written back."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "autocomplete": "one-time-code",
+                "inputmode": "numeric",
+                "autocapitalize": "off",
+                "spellcheck": "false",
+            }
+        )
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        return super().get_context(name, None, attrs)
+
+
+class CodeField(forms.CharField):
+    """A code of an authenticator app, or a recovery code; blanks and hyphens in it don't matter."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(widget=CodeInput(), error_messages={"required": "Enter a code."}, **options)
+        # Not as `max_length`: the browser would cut what is pasted, in silence.
+        self.validators.append(MaxLengthValidator(40, "That code is too long."))
 
 
 class ProjectForm(QuietForm):

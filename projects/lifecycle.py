@@ -14,11 +14,11 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.dispatch import Signal
-from django.utils.text import slugify
 
 from projects import audit
 from projects.models import FIRST_CATALOGUE, SITE_LOG, Membership, Project, Resource, Role, User
-from projects.names import clean_name
+from projects.names import clean_name, free_slug
+from projects.second_factor import has_second_factor
 
 # Sent with `project` inside the transaction that makes it, after its catalogue: `keys` answers with the
 # Automator Key. This module doesn't know of keys.
@@ -28,6 +28,15 @@ project_founded = Signal()
 # catalogue. A receiver refuses by raising ValidationError: `keys` does where a living key holds one.
 scopes_leaving = Signal()
 
+# Asked with `project` and `at` by whoever is about to delete a project. A receiver gives sentences about what
+# stops with it: `keys` counts them.
+project_ending = Signal()
+
+
+class RoleChanged(Exception):
+    """Somebody else has given the member another role since it was read; nothing was changed."""
+
+
 # `new` is a page of its own under /projects/.
 _RESERVED_SLUGS = frozenset({"new"})
 
@@ -35,6 +44,14 @@ _RESERVED_SLUGS = frozenset({"new"})
 _SCOPE_PART: Final = re.compile(r"[a-z][a-z0-9-]*")
 _RESOURCE_LENGTH: Final = 40
 _LABEL_LENGTH: Final = 60
+
+
+class Changed(Exception):
+    """Somebody else changed the resource since the actor saw it; nothing was changed now."""
+
+    def __init__(self, resource: Resource) -> None:
+        super().__init__(f"{resource.name} was changed meanwhile.")
+        self.resource = resource
 
 
 def create_project(
@@ -66,7 +83,8 @@ def create_project(
 def _saved(name: str, slug: str, actor: audit.Actor, at: datetime) -> Project:
     """Return the project, saved. Who loses a race for a slug made from the name gets the next one."""
     while True:
-        project = Project(name=name, slug=slug or _free_slug(name), created_at=at)
+        made = slug or free_slug(name, Project.objects.all(), otherwise="project", reserved=_RESERVED_SLUGS)
+        project = Project(name=name, slug=made, created_at=at)
         project.full_clean(validate_unique=False)
         if slug and _is_taken(slug):
             raise _taken()
@@ -104,18 +122,6 @@ def _taken() -> ValidationError:
     return ValidationError({"slug": "This address is taken, or was: addresses are never reused."})
 
 
-def _free_slug(name: str) -> str:
-    """Return the first unused of `acme`, `acme-2`, `acme-3`, … A deleted project keeps its slug."""
-    stem = slugify(name)[:40].strip("-_").replace("_", "-") or "project"
-    taken = set(Project.objects.filter(slug__startswith=stem).values_list("slug", flat=True))
-    taken |= _RESERVED_SLUGS
-    number, slug = 1, stem
-    while slug in taken:
-        number += 1
-        slug = f"{stem}-{number}"
-    return slug
-
-
 def rename_project(project: Project, name: str, *, actor: audit.Actor, at: datetime) -> Project:
     """Give the project another name and return it; its slug stays.
 
@@ -123,11 +129,31 @@ def rename_project(project: Project, name: str, *, actor: audit.Actor, at: datet
     Locks the head of the project's log.
     """
     name = _named(name)
-    with _opened(project, actor, at) as (log, current):
+    with opened(project, actor, at) as (log, current):
         if name != current.name:
             before, current.name = current.name, name
             current.save(update_fields=["name"])
             log.record("project.renamed", "project", current.slug, name, name=[before, name])
+    return current
+
+
+def set_private_upstreams(project: Project, allowed: bool, *, actor: audit.Actor, at: datetime) -> Project:
+    """Say whether the project's provider keys may lead to private addresses, and return the project.
+
+    For staff and the system: what stands in the network around a gateway isn't a project's to decide.
+    Raises ValidationError (the project was deleted), PermissionDenied. Locks the head of the project's log.
+    """
+    if actor.kind != "system" and not (actor.user and actor.user.is_staff):
+        raise PermissionDenied("Ask staff to do that.")
+    with opened(project, actor, at) as (log, current):
+        before = current.private_upstreams
+        if before is not allowed:
+            current.private_upstreams = allowed
+            current.save(update_fields=["private_upstreams"])
+            changed = [before, allowed]
+            log.record(
+                "project.private_upstreams", "project", current.slug, current.name, private_upstreams=changed
+            )
     return current
 
 
@@ -138,11 +164,36 @@ def delete_project(project: Project, *, actor: audit.Actor, at: datetime) -> Pro
     Raises ValidationError where it was deleted before, PermissionDenied below owner.
     Locks the head of the project's log.
     """
-    with _opened(project, actor, at) as (log, current):
+    with opened(project, actor, at) as (log, current):
         current.deleted_at = at
         current.save(update_fields=["deleted_at"])
         log.record("project.deleted", "project", current.slug, current.name)
     return current
+
+
+def require_second_factor(project: Project, on: bool, *, actor: audit.Actor, at: datetime) -> Project:
+    """Let only members with a second factor into the project, or all of them again; return the project.
+
+    Raises ValidationError (an owner who has none: the first to be shut out; the project was deleted),
+    PermissionDenied below owner. Locks the head of the site log, as removing a second factor does, and the
+    head of the project's.
+    """
+    with _members(project, actor, at) as (log, current):
+        if current.require_second_factor is not on:
+            if on and actor.user is not None and not has_second_factor(actor.user):
+                raise ValidationError("Set up a second factor of your own first.", code="no_second_factor")
+            current.require_second_factor = on
+            current.save(update_fields=["require_second_factor"])
+            changed = {"require_second_factor": [not on, on]}
+            log.record("project.second_factor", "project", current.slug, current.name, **changed)
+    return current
+
+
+def what_stops(project: Project, at: datetime) -> list[str]:
+    """Return sentences about what would stop if the project were deleted at `at`."""
+    answers = project_ending.send(sender=Project, project=project, at=at)
+    said: list[str] = [sentence for _, sentences in answers for sentence in sentences or ()]
+    return said
 
 
 def add_member(project: Project, user: User, role: int, *, actor: audit.Actor, at: datetime) -> Membership:
@@ -151,7 +202,7 @@ def add_member(project: Project, user: User, role: int, *, actor: audit.Actor, a
     Raises ValidationError (user: a member already, or not active; role; the project was deleted),
     PermissionDenied below owner. Locks the heads of the site log and of the project's.
     """
-    wanted = _role(role)
+    wanted = known_role(role)
     with _members(project, actor, at) as (log, current):
         if not User.objects.filter(pk=user.pk, is_active=True).exists():
             raise ValidationError({"user": "This account isn't active."})
@@ -163,16 +214,21 @@ def add_member(project: Project, user: User, role: int, *, actor: audit.Actor, a
     return member
 
 
-def change_role(project: Project, user: User, role: int, *, actor: audit.Actor, at: datetime) -> Membership:
+def change_role(
+    project: Project, user: User, role: int, *, actor: audit.Actor, at: datetime, was: int | None = None
+) -> Membership:
     """Give a member another role and return the membership.
 
+    `was` is the role that whoever decides has seen: RoleChanged where it is another one by now.
     Raises Membership.DoesNotExist, ValidationError (role; the last owner; the project was deleted),
     PermissionDenied below owner. Locks the heads of the site log and of the project's.
     """
-    wanted = _role(role)
+    wanted = known_role(role)
     with _members(project, actor, at) as (log, current):
         member = Membership.objects.get(project=current, user=user)
         before = Role(member.role)
+        if was is not None and was != before:
+            raise RoleChanged(f"{user.label} is {before.label} by now: somebody else has changed the role.")
         if wanted != before:
             if before is Role.OWNER:
                 _refuse_last_owner(current, user)
@@ -225,7 +281,7 @@ def add_resource(
     """
     name = _scope_part("name", name)
     wanted, label = _actions(actions), _label(label or name.capitalize())
-    with _opened(project, actor, at, least=Role.ADMIN) as (log, current):
+    with opened(project, actor, at, least=Role.ADMIN) as (log, current):
         if current.resources.filter(name=name).exists():
             raise ValidationError({"name": f"There is a resource called “{name}” already."})
         resource = Resource(project=current, name=name, label=label, actions=wanted)
@@ -240,18 +296,22 @@ def edit_resource(
     actions: Sequence[str],
     *,
     label: str,
+    seen: Sequence[str] | None = None,
     actor: audit.Actor,
     at: datetime,
 ) -> Resource:
     """Change a resource's label and actions, and return it; its name stays, since scopes hold it.
 
-    An action that a living key holds can't go. Raises Resource.DoesNotExist, ValidationError (label,
+    `seen` are the actions that the actor saw: Changed where they are others by now, so that nobody's change
+    is lost. An action that a living key holds can't go. Raises Resource.DoesNotExist, ValidationError (label,
     actions; the project was deleted), PermissionDenied below admin. Locks the head of the project's log:
     issuing a key does as well, so that none gets a scope that is just going.
     """
     wanted, label = _actions(actions), _label(label)
-    with _opened(project, actor, at, least=Role.ADMIN) as (log, current):
+    with opened(project, actor, at, least=Role.ADMIN) as (log, current):
         resource = current.resources.get(name=name)
+        if seen is not None and list(seen) != resource.actions:
+            raise Changed(resource)
         before = {"label": resource.label, "actions": resource.actions}
         _let_go(current, resource, wanted, at)
         resource.label, resource.actions = label, wanted
@@ -269,7 +329,7 @@ def remove_resource(project: Project, name: str, *, actor: audit.Actor, at: date
     Raises Resource.DoesNotExist, ValidationError (a living key holds one of its scopes; the project was
     deleted), PermissionDenied below admin. Locks the head of the project's log.
     """
-    with _opened(project, actor, at, least=Role.ADMIN) as (log, current):
+    with opened(project, actor, at, least=Role.ADMIN) as (log, current):
         resource = current.resources.get(name=name)
         _let_go(current, resource, [], at)
         resource.delete()
@@ -277,10 +337,14 @@ def remove_resource(project: Project, name: str, *, actor: audit.Actor, at: date
 
 
 @contextmanager
-def _opened(
+def opened(
     project: Project, actor: audit.Actor, at: datetime, *, least: Role = Role.OWNER
 ) -> Iterator[tuple[audit.Log, Project]]:
-    """Lock the project's log and give the project as it is now."""
+    """Lock the head of the project's log, and give the log and the project as it is now.
+
+    What every verb on a project's own things begins with. Raises ValidationError where the project was
+    deleted, PermissionDenied below `least` and for a key, whatever it may do.
+    """
     _require(actor, least)
     with audit.log(project.pk, actor, at) as log:
         current = Project.objects.get(pk=project.pk)
@@ -296,8 +360,8 @@ def _members(project: Project, actor: audit.Actor, at: datetime) -> Iterator[tup
     Else two owners could leave at once, or one leave while the other's account is deactivated: each
     would still see the other. `projects.people` locks the site log for an account.
     """
-    with audit.log(SITE_LOG, actor, at), _opened(project, actor, at) as opened:
-        yield opened
+    with audit.log(SITE_LOG, actor, at), opened(project, actor, at) as held:
+        yield held
 
 
 def _require(actor: audit.Actor, role: Role) -> None:
@@ -357,7 +421,8 @@ _GRAMMAR: Final = (
 )
 
 
-def _role(role: int) -> Role:
+def known_role(role: int) -> Role:
+    """Return the role of this number. Raises ValidationError (role)."""
     try:
         return Role(role)
     except ValueError:

@@ -1,15 +1,20 @@
-"""People, projects, who belongs to which, the scope catalogue, channels and the audit log."""
+"""People, projects, who belongs to which or is invited, the scope catalogue, channels and the audit log."""
 
 from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
 from typing import Any, ClassVar, Final, NoReturn
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.core.validators import RegexValidator
 from django.db import models, transaction
+from django.db.models import F
 from django.db.models.functions import Lower
 from django.utils import timezone
 
 from projects.names import NAME_LENGTH, CodepointField, clean_name
+from projects.public_ids import PUBLIC_ID_LENGTH, new_public_id
+from projects.querysets import Topic
 
 SLUG_LENGTH: Final = 50
 
@@ -43,6 +48,10 @@ class UserManager(BaseUserManager["User"]):
 class User(AbstractBaseUser, PermissionsMixin):
     """A person. The e-mail address is the account's name; there is no other."""
 
+    # Stands in addresses, where a number would tell how many people there are.
+    public_id = CodepointField(
+        max_length=PUBLIC_ID_LENGTH, unique=True, default=new_public_id, editable=False
+    )
     email = models.EmailField("email address", unique=True)
     name = models.CharField(max_length=NAME_LENGTH, blank=True)
     is_staff = models.BooleanField("staff", default=False)
@@ -107,6 +116,8 @@ class Project(models.Model):
     recoverable_keys = models.BooleanField(default=False)
     # Whether provider keys may lead to hosts of a private network; for staff to say.
     private_upstreams = models.BooleanField(default=False)
+    # Whether members come in only with a second factor (`projects.access`).
+    require_second_factor = models.BooleanField(default=False)
 
     objects = ProjectQuerySet.as_manager()
 
@@ -165,9 +176,102 @@ class Membership(models.Model):
             ),
             models.CheckConstraint(name="membership_role_known", condition=models.Q(role__in=Role.values)),
         ]
+        indexes: ClassVar = [
+            models.Index(fields=["project", "role", "id"], name="membership_by_role"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.user} in {self.project}"
+
+
+class Standing(StrEnum):
+    """What an invitation is good for: a link opens nothing unless its invitation is open."""
+
+    OPEN = "Open"
+    ACCEPTED = "Accepted"
+    REVOKED = "Revoked"
+    EXPIRED = "Expired"
+    VOID = "Void"
+
+
+class InvitationQuerySet(models.QuerySet["Invitation"]):
+    def judged(self) -> "InvitationQuerySet":
+        """Invitations with all that `Invitation.standing` asks for: one query for any number of them."""
+        inviter = Membership.objects.filter(
+            project=models.OuterRef("project"),
+            user=models.OuterRef("invited_by"),
+            user__is_active=True,
+            role=Role.OWNER,
+        )
+        return self.select_related("project").annotate(inviter_may=models.Exists(inviter))
+
+    def pending(self) -> "InvitationQuerySet":
+        """Invitations that nobody has accepted or revoked, those that have expired or are void too."""
+        return self.filter(accepted_at=None, revoked_at=None)
+
+
+class Invitation(models.Model):
+    """A place in a project that waits for whoever has an e-mail address. Written by `projects.invitations`.
+
+    Of the token in its link only a hash is kept: a stolen dump lets nobody in.
+    """
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="invitations")
+    public_id = CodepointField(
+        max_length=PUBLIC_ID_LENGTH, unique=True, default=new_public_id, editable=False
+    )
+    email = models.CharField(max_length=254)
+    role = models.PositiveSmallIntegerField(choices=Role.choices)
+    token_hash = CodepointField(max_length=64, unique=True, editable=False)
+    invited_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    invited_by_label = models.CharField(max_length=254)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True, editable=False)
+    revoked_at = models.DateTimeField(null=True, editable=False)
+    version = models.PositiveIntegerField(default=1)
+
+    objects = InvitationQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["project", "email"],
+                condition=models.Q(accepted_at=None, revoked_at=None),
+                name="invitation_once_while_pending",
+                violation_error_message="This address is invited already.",
+            ),
+            models.CheckConstraint(name="invitation_role_known", condition=models.Q(role__in=Role.values)),
+            models.CheckConstraint(
+                name="invitation_ends_one_way",
+                condition=models.Q(accepted_at=None) | models.Q(revoked_at=None),
+                violation_error_message="An invitation is accepted or revoked, not both.",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["project", "created_at", "id"],
+                condition=models.Q(accepted_at=None, revoked_at=None),
+                name="invitation_pending",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email} to {self.project}"
+
+    def standing(self, at: datetime) -> Standing:
+        """Return what the invitation is good for at `at`. No query after `InvitationQuerySet.judged`.
+
+        It is void while its inviter couldn't invite, and where the project was deleted.
+        """
+        if self.accepted_at is not None:
+            return Standing.ACCEPTED
+        if self.revoked_at is not None:
+            return Standing.REVOKED
+        # KeyError for a row that doesn't come from `judged`: nobody is let in by what wasn't asked.
+        if not vars(self)["inviter_may"] or self.project.deleted_at is not None:
+            return Standing.VOID
+        return Standing.EXPIRED if self.expires_at <= at else Standing.OPEN
 
 
 class Resource(models.Model):
@@ -293,6 +397,19 @@ class AuditEvent(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["project_id", "object_kind", "object_id", "number"], name="audit_object"),
+            # One for each filter of the audit log: it finds the events and gives their order.
+            models.Index(fields=["project_id", "at", "number"], name="audit_by_time"),
+            models.Index(
+                fields=["project_id", "object_kind", "object_id", "at", "number"], name="audit_by_object"
+            ),
+            models.Index(fields=["project_id", "verb", "at", "number"], name="audit_by_verb"),
+            models.Index(F("project_id"), Topic("verb"), F("at"), F("number"), name="audit_by_topic"),
+            models.Index(fields=["project_id", "actor_label", "at", "number"], name="audit_by_actor"),
+            models.Index(
+                fields=["project_id", "actor_id", "at", "number"],
+                condition=models.Q(actor_kind="key"),
+                name="audit_by_key",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -2,15 +2,20 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils.text import slugify
 
 from config.redaction import holds_token
 
 NAME_LENGTH: Final = 100
+
+# Of a slug made from a name; the number that makes it unique comes on top.
+_STEM_LENGTH: Final = 40
 
 # Cc: control; Cf: zero-width, bidirectional and other format characters; Cs, Co, Cn: no text at all;
 # Zl, Zp: line and paragraph separators. U+200C and U+200D are refused with them: they make two names
@@ -52,6 +57,23 @@ def fold(name: str) -> str:
     Folded here and not in SQL, so that SQLite and PostgreSQL agree on what is the same.
     """
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+def free_slug(
+    name: str, rows: "models.QuerySet[Any]", *, otherwise: str, reserved: Iterable[str] = ()
+) -> str:
+    """Return the first of `acme`, `acme-2`, `acme-3`, … that none of the rows has. One query.
+
+    `rows` are all that ever were, those that have ended too: a slug is never used again. `otherwise` is for
+    a name without a letter or digit that a slug can hold.
+    """
+    stem = slugify(name)[:_STEM_LENGTH].strip("-_").replace("_", "-") or otherwise
+    taken = {*reserved, *rows.filter(slug__startswith=stem).values_list("slug", flat=True)}
+    number, slug = 1, stem
+    while slug in taken:
+        number += 1
+        slug = f"{stem}-{number}"
+    return slug
 
 
 def _normalised(text: str, *, keep: str) -> str:

@@ -13,7 +13,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.validators import validate_email
 
 from config.redaction import holds_token
-from projects import audit
+from projects import audit, second_factor
 from projects.audit import Actor
 from projects.lifecycle import owned_alone
 from projects.management.commands.passwordlink import password_link
@@ -28,7 +28,7 @@ def create_person(email: str, *, name: str = "", is_staff: bool = False, actor: 
 
     Raises ValidationError (email, name), PermissionDenied for whoever isn't staff.
     """
-    person = User(email=_address(email), name=_name(name), is_staff=is_staff, date_joined=at)
+    person = User(email=clean_address(email), name=_name(name), is_staff=is_staff, date_joined=at)
     person.set_unusable_password()
     with _opened(actor, at) as log:
         _refuse_taken(person.email)
@@ -44,7 +44,7 @@ def edit_person(person: User, *, email: str, name: str, is_staff: bool, actor: A
     Raises ValidationError (email, name, is_staff: the last active account of staff, or one's own),
     PermissionDenied for whoever isn't staff. An edit that changes nothing writes nothing.
     """
-    address = _address(email)
+    address = clean_address(email)
     wanted: dict[str, Any] = {"email": address, "name": _name(name), "is_staff": is_staff}
     with _opened(actor, at) as log:
         current = User.objects.get(pk=person.pk)
@@ -109,6 +109,19 @@ def make_password_link(person: User, *, lock: bool = False, actor: Actor, at: da
         return password_link(current)
 
 
+def remove_second_factor(person: User, *, actor: Actor, at: datetime) -> None:
+    """Take away the second factor of somebody who lost it: their password alone signs them in again.
+
+    Their sessions go on: whoever lost a phone lost no session. Raises ValidationError where there is none,
+    PermissionDenied for whoever isn't staff.
+    """
+    with _opened(actor, at):
+        try:
+            second_factor.turn_off(person, actor=actor, at=at)
+        except second_factor.NoSecondFactor:
+            raise ValidationError(f"{person.label} has no second factor.") from None
+
+
 @contextmanager
 def _opened(actor: Actor, at: datetime) -> Iterator[audit.Log]:
     """Lock the site log for somebody of staff, or for the command line."""
@@ -158,7 +171,8 @@ def _listed(projects: list[Project]) -> str:
     return ", ".join(names) if len(names) < 4 else f"{', '.join(names[:3])} and more"
 
 
-def _address(email: str) -> str:
+def clean_address(email: str) -> str:
+    """Return an e-mail address in small letters, as accounts have it. Raises ValidationError (email)."""
     cleaned = email.strip().lower()
     try:
         validate_email(cleaned)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from django.db.models import BooleanField, F, Func, Model, QuerySet, Value
+from django.db.models import BooleanField, CharField, F, Func, Model, QuerySet, Value
 from django.db.models.expressions import Combinable
 
 PAGE_SIZE = 50
@@ -17,6 +17,20 @@ class Row(Func):
 
     template = "(%(expressions)s)"
     arg_joiner = ", "
+
+
+class Topic(Func):
+    """What a verb of the audit log is about, its part before the dot: `key` of `key.revoked`.
+
+    An index holds it (`AuditEvent`), so its SQL has no parameters: SQLite would not know it again.
+    """
+
+    template = "split_part(%(expressions)s, '.', 1)"
+    output_field = CharField()
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        template = "substr(%(expressions)s, 1, instr(%(expressions)s, '.') - 1)"
+        return self.as_sql(compiler, connection, template=template, **context)
 
 
 class _Compare(Func):

@@ -3,6 +3,7 @@
 from typing import Any
 
 from allauth.account.adapter import get_adapter
+from allauth.account.authentication import get_authentication_records
 from allauth.account.signals import password_changed, password_reset
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.dispatch import receiver
@@ -12,11 +13,15 @@ from django.utils import timezone
 from projects import audit
 from projects.audit import Actor
 from projects.models import SITE_LOG, Role, User
+from projects.second_factor import named
 
 
 @receiver(user_logged_in, dispatch_uid="keyrack_signed_in")
 def record_sign_in(*, request: HttpRequest, user: User, **_: Any) -> None:
-    _record("person.signed_in", user, request)
+    """Record a sign-in, with the second factor where one was asked for."""
+    records = get_authentication_records(request, user)
+    factors = [named(record["type"]) for record in records if record["method"] == "mfa"]
+    _record("person.signed_in", user, request, **({"second_factor": factors[-1]} if factors else {}))
 
 
 @receiver(user_logged_out, dispatch_uid="keyrack_signed_out")
@@ -47,7 +52,7 @@ def record_password_reset(*, request: HttpRequest, user: User, **_: Any) -> None
     _record("person.password_reset", user, request)
 
 
-def _record(verb: str, user: User | None, request: HttpRequest | None) -> None:
+def _record(verb: str, user: User | None, request: HttpRequest | None, **changes: str) -> None:
     address = getattr(request, "client_address", None)
     actor = (
         Actor.person(user, Role.VIEWER, address)
@@ -55,4 +60,4 @@ def _record(verb: str, user: User | None, request: HttpRequest | None) -> None:
         else Actor("person", "", "", Role.VIEWER, address)
     )
     with audit.log(SITE_LOG, actor, timezone.now()) as log:
-        log.record(verb, "person", actor.id, actor.label)
+        log.record(verb, "person", actor.id, actor.label, **changes)

@@ -96,6 +96,15 @@ GUARDS: Final = (
         "(SELECT deleted_at FROM projects_project WHERE id = OLD.project_id) IS NULL",
     ),
     Guard(
+        "keyrack_invitation_stays_ended", "projects_invitation", "UPDATE",
+        "An invitation keeps its project and its address, and one that has ended stays so.",
+        "NEW.public_id <> OLD.public_id OR NEW.project_id <> OLD.project_id OR NEW.email <> OLD.email"
+        " OR (OLD.accepted_at IS NOT NULL AND NEW.accepted_at IS NULL)"
+        " OR (OLD.revoked_at IS NOT NULL AND NEW.revoked_at IS NULL)"
+        " OR ((OLD.accepted_at IS NOT NULL OR OLD.revoked_at IS NOT NULL)"
+        " AND NEW.token_hash <> OLD.token_hash)",
+    ),
+    Guard(
         "keyrack_provider_key_identity", "keys_providerkey", "UPDATE",
         "A provider key keeps its id and its project.",
         "NEW.public_id <> OLD.public_id OR NEW.project_id <> OLD.project_id",

@@ -11,11 +11,14 @@ from factory.base import Factory
 from factory.declarations import LazyAttribute, LazyFunction, Sequence, SubFactory
 from factory.django import DjangoModelFactory
 
-from keys import lifecycle
+from keys import lifecycle, providers
 from keys.drafts import Draft
-from keys.kinds import KeyType
+from keys.kinds import KeyType, Provider
 from keys.lifecycle import Issued
+from keys.models import ProviderKey, Upstream
+from keys.provider_drafts import ProviderDraft
 from projects.audit import Actor
+from projects.invitations import Invited, invite
 from projects.models import Channel, ChannelKind, Membership, Project, Role, User
 from projects.names import fold
 
@@ -120,6 +123,62 @@ class _IssuedKeys(Factory[Issued]):
 
 # A key with its token, from the verb *issue*; by the system unless `actor=` is given.
 IssuedFactory = _maker(_IssuedKeys)
+
+
+class _ProviderKeys(Factory[ProviderKey]):
+    class Meta:
+        model = ProviderKey
+
+    project = SubFactory(_Projects)
+    actor = LazyFunction(Actor.system)
+    at = LazyFunction(timezone.now)
+
+    name = Sequence(lambda n: f"Provider key {n}")
+    provider = Provider.OPENAI
+    # Without the shape of any provider's, so that a test of what is noticed by its shape says so.
+    secret = Sequence(lambda n: f"value-of-a-provider-key-{n}")
+
+    @classmethod
+    def _create(
+        cls, model_class: Any, *args: Any, project: Project, actor: Actor, at: datetime, **draft: Any
+    ) -> ProviderKey:
+        return providers.create_provider_key(project, ProviderDraft(**draft), actor=actor, at=at)
+
+
+# A provider key, from the verb; by the system unless `actor=` is given.
+ProviderKeyFactory = _maker(_ProviderKeys)
+
+
+class _Upstreams(Factory[Upstream]):
+    class Meta:
+        model = Upstream
+
+    project = SubFactory(_Projects)
+    actor = LazyFunction(Actor.system)
+    at = LazyFunction(timezone.now)
+
+    slug = Sequence(lambda n: f"model-{n}")
+    provider_key = ""
+
+    @classmethod
+    def _create(cls, model_class: Any, *args: Any, project: Project, slug: str, **given: Any) -> Upstream:
+        return providers.create_upstream(project, slug, **given)
+
+
+# An upstream, from the verb; `provider_key=` is the public id of one.
+UpstreamFactory = _maker(_Upstreams)
+
+
+def invited(
+    project: Project,
+    owner: User,
+    email: str = "ines@example.test",
+    *,
+    role: Role = Role.OPERATOR,
+    at: datetime | None = None,
+) -> Invited:
+    """Return an invitation with its token, from the verb."""
+    return invite(project, email, role, actor=acting(owner, project), at=at or timezone.now())
 
 
 def acting(user: User, project: Project, address: str | None = None) -> Actor:

@@ -17,6 +17,7 @@ from keys.kinds import GRACES
 from keys.models import Key
 from keys.querysets import LAST_REVOKED_FIRST, SORTS, KeyQuerySet
 from keys.search import read
+from projects.models import Channel
 from projects.querysets import page
 
 # Visible ASCII; what it says is the client's business (it is kept as a digest).
@@ -124,6 +125,8 @@ def _with_token(call: Call, issued: lifecycle.Issued) -> bodies.KeyWithToken:
 
 def _found(call: Call, asked: KeyQuery) -> KeyQuerySet:
     keys: KeyQuerySet = call.visible()
+    if asked.channel:
+        keys = keys.filter(channel=_channel(call, asked.channel))
     keys = keys.revoked(call.at) if asked.status == "revoked" else keys.listed(call.at)
     if asked.status not in (None, "revoked"):
         keys = keys.with_status(asked.status or "", call.at)
@@ -135,6 +138,14 @@ def _found(call: Call, asked: KeyQuery) -> KeyQuerySet:
     if asked.mine:
         keys = keys.issued_by(call.key)
     return keys.unused_since(call.at) if asked.unused else keys
+
+
+def _channel(call: Call, slug: str) -> Channel:
+    """Return the channel of this slug, a closed one too. Raises Refused where there is none."""
+    channel: Channel | None = call.project.channels.filter(slug=slug).first()
+    if channel is None:
+        raise Refused(answers.invalid_parameters([("channel", "There is no such channel here.")]))
+    return channel
 
 
 def _edge(call: Call, asked: KeyQuery) -> Key | None:
@@ -166,7 +177,8 @@ _ISSUE = About(
     "issue_key", "Issue a key",
     "The answer holds the token, this once. Send an `Idempotency-Key`, and a repeated request makes no second"
     " key: it is told which one it made. The new key lies within the bounds of the key that issues it: its"
-    " scopes, environment and expiry; so a key that ends within 90 days has to say `expires_at`.",
+    " scopes, environment and expiry; so a key that ends within 90 days has to say `expires_at`, and issues"
+    " no agent keys. A channel key names its `channel` and its `holder`; no other type does.",
     bodies.KeyWithToken, "The key, and its token.", status=201,
     body=NewKey, takes=("Idempotency-Key",), gives=("Location",),
     problems=(problems.INVALID_PARAMETER, problems.BEYOND_BOUNDS, problems.ALREADY_ISSUED),
@@ -176,8 +188,9 @@ _READ = About(
 )  # fmt: skip
 _EDIT = About(
     "edit_key", "Edit a key",
-    "Its name, note, scopes (of a restricted key) and expiry; the token stays. `version` is the one that you"
-    " read: where somebody has changed the key since, nothing is done. An expired key doesn't come back.",
+    "Its name, note, scopes (of a restricted or an agent key) and expiry (not of an agent key); the token"
+    " stays. `version` is the one that you read: where somebody has changed the key since, nothing is"
+    " done. An expired key doesn't come back.",
     bodies.Key, "The key as it is now.",
     body=KeyChanges,
     problems=(

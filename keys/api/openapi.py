@@ -19,6 +19,7 @@ from keys.api.operations import About, Operation
 from keys.api.requests import public
 from keys.bodies import KeyId, Problem
 from keys.problems import ProblemType
+from keys.purging import NONCES_KEPT
 
 Json = dict[str, Any]
 
@@ -102,8 +103,8 @@ _PARAMETERS: Final[Mapping[str, Json]] = {
     "Idempotency-Key": {
         "name": "Idempotency-Key",
         "in": "header",
-        "description": "A name of your own for this request, such as a UUID. Sent a second time, it makes no"
-        " second key.",
+        "description": "A name of your own for this request, such as a UUID. Sent a second time"
+        f" within {NONCES_KEPT.days} days, it makes no second key.",
         "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
     },
 }

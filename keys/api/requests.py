@@ -139,7 +139,7 @@ def authenticate(request: HttpRequest, scope: str, at: datetime) -> Call:
     verdict = check(presented, at=at, environment=None, channel=None, scopes=(scope,), source=source)
     if not verdict.is_valid or verdict.facts is None:
         raise Refused(answers.problem_of(verdict))
-    key = Key.objects.select_related("project").get(key_id=verdict.facts.key_id)
+    key = Key.objects.select_related("project", "channel").get(key_id=verdict.facts.key_id)
     actor = KeyActor.acting(key, getattr(request, "client_address", None))
     return Call(request, actor, key, key.project, at)
 

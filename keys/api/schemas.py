@@ -14,10 +14,20 @@ from config.redaction import holds_token, redact
 from keys import answers
 from keys.answers import Problem
 from keys.api.requests import Refused, body_of, form_of
-from keys.bodies import KEY_ID_PATTERN, PREVIEW, SCOPE_PATTERN, KeyId, Scope, Version
+from keys.bodies import KEY_ID_PATTERN, PREVIEW, SCOPE_PATTERN, SLUG_PATTERN, KeyId, Scope, Version
 from keys.drafts import Draft, Edit
-from keys.kinds import DEFAULT_GRACE, GRACES, NEVER_EXPIRES, NOTE_LENGTH, REASON_LENGTH, Environment, KeyType
+from keys.kinds import (
+    AGENT_SCOPES,
+    DEFAULT_GRACE,
+    GRACES,
+    NEVER_EXPIRES,
+    NOTE_LENGTH,
+    REASON_LENGTH,
+    Environment,
+    KeyType,
+)
 from keys.querysets import SORTS
+from projects.models import SLUG_LENGTH
 from projects.names import NAME_LENGTH
 
 DEFAULT_LIFETIME: Final = timedelta(days=90)
@@ -85,33 +95,50 @@ class NewKey(Shape):
         " share one.",
         examples=["Docs crawler"],
     )
-    type: Literal["privileged", "viewer", "restricted"] = "restricted"
+    type: Literal["privileged", "viewer", "restricted", "agent", "channel"] = "restricted"
     scopes: list[Scope] = Field(
         default=[],
         max_length=200,
-        description="For a restricted key: at least one, each of the project's catalogue.",
+        description="For a restricted key: at least one, each of the project's catalogue. For an agent key:"
+        f" {', '.join(AGENT_SCOPES)} where none is given.",
         examples=[["sources:read"]],
+    )
+    channel: str = Field(
+        default="",
+        max_length=SLUG_LENGTH,
+        description="For a channel key: the slug of the channel that it is good in.",
+    )
+    holder: str = Field(
+        default="",
+        max_length=NAME_LENGTH,
+        description="For a channel key: who holds it, once in a channel.",
     )
     environment: Literal["live", "test"] = "live"
     expires_at: Moment | None = Field(
         default=None,
-        description="When the key ends; null for never; 90 days from now where it is left out.",
+        description="When the key ends; null for never; 90 days from now where it is left out. An agent key"
+        " takes none: it ends 90 days after it's created.",
         json_schema_extra=_left_out,
     )
     note: str = Field(default="", max_length=NOTE_LENGTH, examples=["Runs on the build server."])
 
     def draft(self, at: datetime) -> Draft:
-        given = "expires_at" in self.model_fields_set
         return Draft(
             name=self.name,
             type=KeyType(self.type),
             scopes=tuple(self.scopes),
             environment=Environment(self.environment),
-            expires_at=(self.expires_at or NEVER_EXPIRES)
-            if given
-            else (at + DEFAULT_LIFETIME).replace(microsecond=0),
+            expires_at=self._end(at),
             note=self.note,
+            channel=self.channel,
+            holder=self.holder,
         )
+
+    def _end(self, at: datetime) -> datetime | None:
+        """Return the end that was asked for, or else the usual one; the verb knows when an agent key ends."""
+        if "expires_at" in self.model_fields_set:
+            return self.expires_at or NEVER_EXPIRES
+        return None if self.type == "agent" else (at + DEFAULT_LIFETIME).replace(microsecond=0)
 
 
 class KeyChanges(Shape):
@@ -123,10 +150,13 @@ class KeyChanges(Shape):
     )
     note: str = Field(default="", max_length=NOTE_LENGTH, json_schema_extra=_left_out)
     scopes: list[Scope] = Field(
-        default=[], max_length=200, description="All of them, not only new ones.", json_schema_extra=_left_out
+        default=[],
+        max_length=200,
+        description="All of them, not only new ones. Of a restricted key or an agent key.",
+        json_schema_extra=_left_out,
     )
     expires_at: Moment | None = Field(
-        default=None, description="Null for never.", json_schema_extra=_left_out
+        default=None, description="Null for never. Not of an agent key.", json_schema_extra=_left_out
     )
 
     def edit(self) -> Edit:
@@ -173,7 +203,10 @@ class KeyQuery(BaseModel):
         description="A part of the name, a key id or a preview; never a token.",
         examples=["crawler"],
     )
-    type: Literal["privileged", "viewer", "restricted", "system"] | None = None
+    type: Literal["privileged", "viewer", "restricted", "agent", "channel", "system"] | None = None
+    channel: Annotated[str, Field(pattern=SLUG_PATTERN, max_length=SLUG_LENGTH)] | None = Field(
+        default=None, description="Only keys of the channel with this slug."
+    )
     status: Literal["active", "unconfirmed", "expires_soon", "paused", "expired", "revoked"] | None = Field(
         default=None,
         description="Revoked keys are listed only where they are asked for, the last revoked first.",
@@ -306,6 +339,7 @@ def _name(member: str) -> str:
 
 _FORMS: Final = {
     KEY_ID_PATTERN: "Use a key id: 12 letters and digits.",
+    SLUG_PATTERN: "Use small letters, digits and hyphens.",
     SCOPE_PATTERN: "Write it as resource:action, such as sources:read.",
 }
 _SENTENCES: Final = {

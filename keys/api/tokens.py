@@ -58,7 +58,7 @@ def revoke(request: HttpRequest) -> HttpResponse:
     verdict = check(token, at=at, environment=None, channel=None, counted=False)
     if verdict.facts is None:
         return answers.json_response(Empty())
-    key = Key.objects.select_related("project").get(key_id=verdict.facts.key_id)
+    key = Key.objects.select_related("project", "channel").get(key_id=verdict.facts.key_id)
     actor = KeyActor.acting(key, getattr(request, "client_address", None))
     try:
         lifecycle.revoke(key.project, key.key_id, actor=actor, at=at, reason=_REVOKED_BY_HOLDER)
@@ -81,6 +81,7 @@ def _introspected(facts: Facts, project: Project) -> Active:
         "project": facts.project,
         "type": facts.type,
         "environment": facts.environment,
+        "channel": facts.channel,
         "name": facts.name,
     }
     if facts.expires:
@@ -94,15 +95,16 @@ def _seconds(moment: datetime) -> int:
 
 _WHOAMI = About(
     "whoami", "Ask what the presented key is",
-    "Every key may ask, of either environment. Good for a first call, and for a client that wants to know"
-    " when its key ends.",
+    "Every key may ask, of either environment and of any channel. Good for a first call, and for a client"
+    " that wants to know when its key ends.",
     Identity, "What the key is and may do.", any_key=True,
 )  # fmt: skip
 _INTROSPECT = About(
     "introspect", "Introspect a token (RFC 7662)",
     "For a service that was presented a token: is it good, and what may it do? A token that isn't good, or"
     " isn't of the caller's project, is `{\"active\": false}` and nothing more. A test key learns nothing of"
-    " live ones.",
+    " live ones. A key whose `channel` isn't null is good in that channel only: that is for the service to"
+    " see to.",
     Active | Inactive, "What the token is.", form=PresentedToken,
 )  # fmt: skip
 _REVOKE_TOKEN = About(

@@ -13,14 +13,15 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from keys import lifecycle
-from keys.forms import KeyForm, RenewForm, RevokeForm, RotateForm
+from keys.forms import EditForm, KeyForm, RenewForm, RevokeForm, RotateForm
 from keys.listing import PROJECT_KEYS, tab_of
 from keys.models import Key
 from keys.permissions import may_edit, may_renew
 from keys.rows import Row, allowed, in_use
-from keys.timeline import told
+from keys.timeline import last_change, told
 from keys.verification import proves
 from keys.views import pages
+from keys.views.channel_pages import came_from
 from keys.views.pages import GetOrPost
 from projects.access import Access, project_for
 from projects.forms import QuietForm
@@ -46,23 +47,8 @@ def key_create(request: HttpRequest, slug: str) -> HttpResponse:
     access = project_for(request.user, slug, at_least=Role.OPERATOR)
     at = timezone.now()
     catalogue = access.project.catalogue()
-    form = KeyForm(pages.posted(request), role=access.role, catalogue=catalogue, at=at)
-    if request.method == "POST" and form.is_valid():
-        try:
-            issued = lifecycle.issue(
-                access.project,
-                form.draft(),
-                actor=access.actor(request),
-                at=at,
-                nonce=form.cleaned_data["nonce"],
-            )
-        except ValidationError as error:
-            form.take(error)
-        except lifecycle.AlreadyIssued as conflict:
-            return pages.conflict(request, access, conflict)
-        else:
-            return pages.once(request, access, issued)
-    return pages.form(request, access, PROJECT_KEYS, "keys/key_create.html", form)
+    form = KeyForm(pages.posted(request), request=request, role=access.role, catalogue=catalogue, at=at)
+    return pages.created(request, access, PROJECT_KEYS, "keys/key_create.html", form, at)
 
 
 @require_safe
@@ -73,6 +59,7 @@ def key_detail(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
     events = AuditEvent.objects.filter(project_id=access.project.pk, object_kind="key", object_id=key_id)
     context = {
         "row": Row.of(key, actor, at),
+        "channel": key.channel,
         "scopes": key.grant.listed(access.project.scopes()),
         "environment": key.get_environment_display(),
         "may_renew_automator": key.is_protected and allowed(may_renew, actor, key),
@@ -108,7 +95,7 @@ def key_renew(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
     access = project_for(request.user, slug, at_least=Role.OPERATOR)
     key, at = pages.key_of(access, key_id), timezone.now()
     may_renew(access.actor(request), key)
-    form = RenewForm(pages.posted(request), initial={"version": key.version})
+    form = RenewForm(pages.posted(request), request=request, key=key)
     try:
         lifecycle.refuse_renewing(key, at)
         if request.method == "POST" and form.is_valid():
@@ -120,7 +107,29 @@ def key_renew(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
     except lifecycle.Conflict as conflict:
         return pages.conflict(request, access, conflict)
     heading = "Renew the Automator Key?" if key.is_protected else "Get a new secret?"
-    return pages.form(request, access, tab_of(key), "keys/key_renew.html", form, key=key, heading=heading)
+    shown = {"key": key, "heading": heading, **pages.way_back(came_from(request, key))}
+    return pages.form(request, access, tab_of(key), "keys/key_renew.html", form, **shown)
+
+
+@GetOrPost
+def key_edit(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
+    access = project_for(request.user, slug, at_least=Role.OPERATOR)
+    key, at = pages.key_of(access, key_id), timezone.now()
+    may_edit(access.actor(request), key)
+    form = EditForm(pages.posted(request), key=key)
+    try:
+        lifecycle.refuse_editing(key, at)
+        if request.method == "POST" and form.is_valid():
+            return _edit(request, access, key, form, at)
+    except ValidationError as error:
+        form.take(error)
+    except lifecycle.Stale as stale:
+        differences = form.overtaken(stale.key, last_change(stale.key, at))
+        shown = {"key": stale.key, "differences": differences}
+        return pages.form(request, access, tab_of(key), "keys/key_edit.html", form, status=409, **shown)
+    except lifecycle.Conflict as conflict:
+        return pages.conflict(request, access, conflict)
+    return pages.form(request, access, tab_of(key), "keys/key_edit.html", form, key=key)
 
 
 @GetOrPost
@@ -139,7 +148,7 @@ def key_revoke(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
         return pages.conflict(request, access, conflict)
     row = Row.of(key, access.actor(request), at)
     left = _left_behind(access, key, at)
-    shown = {"key": key, "row": row, "in_use": busy, **left}
+    shown = {"key": key, "row": row, "in_use": busy, **left, **pages.way_back(came_from(request, key))}
     return pages.form(request, access, tab_of(key), "keys/key_revoke.html", form, **shown)
 
 
@@ -174,7 +183,7 @@ def key_pause(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
             return _stay(request, access, key, f"{key.name} is paused.")
     except lifecycle.Conflict as conflict:
         return pages.conflict(request, access, conflict)
-    shown = {"key": key, "row": Row.of(key, actor, at), "in_use": in_use(key, at)}
+    shown: dict[str, Any] = {"key": key, "row": Row.of(key, actor, at), "in_use": in_use(key, at)}
     return pages.form(request, access, tab_of(key), "keys/key_pause.html", QuietForm(), **shown)
 
 
@@ -226,6 +235,14 @@ def _left_behind(access: Access, key: Key, at: datetime) -> dict[str, Any]:
     named = issued.order_by("-created_at", "-pk")[:NAMED_AT_MOST]
     count = issued.count()
     return {"issued": named, "issued_count": count, "issued_more": count - NAMED_AT_MOST}
+
+
+def _edit(request: HttpRequest, access: Access, key: Key, form: EditForm, at: datetime) -> HttpResponse:
+    version = form.cleaned_data["version"]
+    key = lifecycle.edit(
+        access.project, key.key_id, form.edit(), actor=access.actor(request), at=at, version=version
+    )
+    return pages.back(request, access, key, f"{key.name} was saved.", focus=key.key_id)
 
 
 def _revoke(request: HttpRequest, access: Access, key: Key, reason: str, at: datetime) -> HttpResponse:

@@ -1,8 +1,10 @@
 """What the pages about keys share: their context, how a dialog is answered, where a verb leads back to."""
 
+from datetime import datetime
 from typing import Any, Final
 
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.urls import reverse
 from django.utils import timezone
@@ -10,11 +12,15 @@ from django.views.decorators.http import require_http_methods
 
 from config.fragments import answer, current_path, current_query, go_to, into, is_fragment, see_other, then
 from keys import lifecycle
-from keys.listing import TABS, BadCursor, Listing, Tab, holds_pasted_key, search_query, tab_of
+from keys.channel_lists import next_key
+from keys.forms import AgentForm, KeyForm
+from keys.listing import BadCursor, Listing, Tab, holds_pasted_key, search_query, tab_of
 from keys.models import Key
 from keys.rows import Row
+from keys.views import channel_pages
+from keys.views.channel_pages import came_from
 from projects.access import Access
-from projects.models import Role
+from projects.models import Channel, Role
 from projects.moments import Moment
 
 REVOKED_COLUMNS: Final = (
@@ -51,20 +57,57 @@ def context(access: Access, tab: Tab, **more: Any) -> dict[str, Any]:
     }
 
 
+def way_back(channel: Channel | None) -> dict[str, Any]:
+    """Return what a dialog about a key knows that was opened from the table of a channel's keys.
+
+    Its buttons lead back to that table, and its forms carry along where they were asked from.
+    """
+    return {"channel": channel, "rail": "channels"} if channel else {}
+
+
 # Dialogs
 
 
 def form(
-    request: HttpRequest, access: Access, tab: Tab, template: str, form: Any, **more: Any
+    request: HttpRequest,
+    access: Access,
+    tab: Tab,
+    template: str,
+    form: Any,
+    *,
+    status: int | None = None,
+    **more: Any,
 ) -> HttpResponse:
-    """Answer with a dialog that holds a form: 422 where it was refused."""
-    status = 422 if form.errors else 200
+    """Answer with a dialog that holds a form: 422 where it was refused, unless `status` says otherwise."""
+    status = status or (422 if form.errors else 200)
     shown = context(access, tab, form=form, **more)
     return answer(request, template, shown, partial="dialog", status=status)
 
 
-def once(request: HttpRequest, access: Access, issued: lifecycle.Issued) -> HttpResponse:
-    """Show a token, in the answer to the POST that made it and nowhere else."""
+def created(
+    request: HttpRequest, access: Access, tab: Tab, template: str, new: KeyForm | AgentForm, at: datetime
+) -> HttpResponse:
+    """Answer the form of a new key: where it is sent and good, with the key and its token, once."""
+    if request.method == "POST" and new.is_valid():
+        nonce, actor = new.cleaned_data["nonce"], access.actor(request)
+        try:
+            issued = lifecycle.issue(access.project, new.draft(), actor=actor, at=at, nonce=nonce)
+        except ValidationError as error:
+            new.take(error)
+        except lifecycle.AlreadyIssued as spent:
+            return conflict(request, access, spent)
+        else:
+            return once(request, access, issued)
+    return form(request, access, tab, template, new)
+
+
+def once(
+    request: HttpRequest, access: Access, issued: lifecycle.Issued, channel: Channel | None = None
+) -> HttpResponse:
+    """Show a token, in the answer to the POST that made it and nowhere else.
+
+    `channel` is the one in whose table the key was generated.
+    """
     key = issued.key
     shown = context(
         access,
@@ -73,11 +116,14 @@ def once(request: HttpRequest, access: Access, issued: lifecycle.Issued) -> Http
         token=issued.token,
         tag=key.get_type_display(),
         whoami=request.build_absolute_uri(reverse("whoami")),
+        **way_back(channel or came_from(request, key)),
     )
     return answer(request, "keys/key_once.html", shown, partial="dialog")
 
 
-def conflict(request: HttpRequest, access: Access, conflict: lifecycle.Conflict) -> HttpResponse:
+def conflict(
+    request: HttpRequest, access: Access, conflict: lifecycle.Conflict, channel: Channel | None = None
+) -> HttpResponse:
     """Answer that a verb came too late, or a second time: 409, with the key as it is."""
     key = conflict.key
     when = None
@@ -92,6 +138,7 @@ def conflict(request: HttpRequest, access: Access, conflict: lifecycle.Conflict)
         when=when,
         key=key,
         row=Row.of(key, actor, at),
+        **way_back(channel or came_from(request, key)),
     )
     return answer(request, "keys/key_conflict.html", shown, partial="dialog", status=409)
 
@@ -102,13 +149,13 @@ def conflict(request: HttpRequest, access: Access, conflict: lifecycle.Conflict)
 def listed(request: HttpRequest, access: Access, tab: Tab) -> HttpResponse:
     """Answer the page of a tab, as its address asks."""
     if holds_pasted_key(request.GET):
-        return see_other(request, _address(access, tab, search_query(access, request.GET)))
+        return see_other(request, _address(access, tab, search_query(access, request.GET, tab)))
     return _tables(request, access, listing(request, access, tab, request.GET))
 
 
 def searched(request: HttpRequest, access: Access, tab: Tab) -> HttpResponse:
     """Answer a search: the server chooses the address, so that a pasted key never becomes one."""
-    query = search_query(access, request.POST)
+    query = search_query(access, request.POST, tab)
     url = _address(access, tab, query)
     if not is_fragment(request):
         return see_other(request, url)
@@ -161,11 +208,9 @@ def _address(access: Access, tab: Tab, query: str) -> str:
 
 
 def tab_behind(request: HttpRequest, access: Access, key: Key) -> Tab | None:
-    """Return the tab that stands behind the dialog, or None where htmx asks from another page."""
-    path = current_path(request)
-    if not path:
-        return tab_of(key)
-    return next((tab for tab in TABS if tab.url("list", access.project) == path), None)
+    """Return the key's tab where it stands behind the dialog, None where htmx asks from another page."""
+    tab = tab_of(key)
+    return tab if current_path(request) in ("", tab.url("list", access.project)) else None
 
 
 def back(
@@ -173,8 +218,12 @@ def back(
 ) -> HttpResponse:
     """Answer a verb on a key: the tables as the person had them, with a message, and the dialog closed.
 
-    From a page without these tables it leads to `home`, or else to the tab that the key stands in.
+    From another page it leads to `home`, or else to the tab that the key stands in. A verb that was asked for
+    from the table of a channel's keys leads back to that one. `focus` is the id of a key: it takes the focus
+    where its row is there, for a search may leave it out.
     """
+    if channel := came_from(request, key):
+        return channel_pages.back_to_keys(request, access, channel, message, focus=focus)
     home = home or tab_of(key).url("list", access.project)
     if not is_fragment(request):
         return see_other(request, home, message)
@@ -185,11 +234,13 @@ def back(
     messages.success(request, message)
     response = into(_tables(request, access, shown), "#listing")
     response["HX-Reswap"] = "outerHTML"
-    target = f"#key-{focus}" if focus else "h1"
-    return then(response, close={}, focus={"target": target})
+    listed = focus and f'id="key-{focus}"'.encode() in response.content
+    return then(response, close={}, focus={"target": f"#key-{focus}" if listed else "h1"})
 
 
 def follower(request: HttpRequest, access: Access, key: Key) -> str:
-    """Return the id of the row after the key in the tables behind the dialog, for the focus; "" for none."""
+    """Return the id of the row after the key in the table that the verb leads back to; "" for none."""
+    if channel := came_from(request, key):
+        return next_key(channel, key, timezone.now())
     tab = tab_behind(request, access, key)
     return listing(request, access, tab).next_after(key) if tab else ""

@@ -1,5 +1,7 @@
 """The pages about recoverable keys: a key's token shown again, and the setting that keeps it."""
 
+from typing import Any
+
 from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -47,7 +49,7 @@ def key_reveal(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
         return pages.conflict(request, access, conflict)
     except SealingError as error:
         form.add_error(None, f"The sealed copy of this key can't be opened. {error}")
-    shown = {"key": key, "row": Row.of(key, actor, at), "token": token}
+    shown: dict[str, Any] = {"key": key, "row": Row.of(key, actor, at), "token": token}
     return pages.form(request, access, tab_of(key), "keys/key_reveal.html", form, **shown)
 
 
@@ -62,10 +64,11 @@ def recoverable_keys(request: HttpRequest, slug: str) -> HttpResponse:
         on = form.cleaned_data["on"]
         actor, at = access.actor(request), timezone.now()
         destroyed = recovery.set_recoverable(access.project, on, actor=actor, at=at)
-        home = reverse("key_list", args=[slug])
+        home = reverse("project_general", args=[slug])
         message = _told(on, destroyed)
         return go_to(request, home, message) if is_fragment(request) else see_other(request, home, message)
     context = pages.context(access, PROJECT_KEYS, form=form, on=now_on, rail="general")
+    context["home"] = reverse("project_general", args=[slug])
     context["copies"] = recovery.sealed_copies(access.project) if now_on else 0
     status = 422 if form.errors else 200
     return answer(request, "keys/recoverable_keys.html", context, partial="dialog", status=status)

@@ -28,6 +28,7 @@ from projects.audit import Actor
 from projects.forms import QuietForm
 from projects.models import Membership, Project, Role, User
 from projects.querysets import Order
+from projects.reauthentication import is_fresh
 
 View = Callable[..., HttpResponse]
 
@@ -94,7 +95,7 @@ class StaffAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Rows to find and to read. `list_display` and `facts` name methods that return a cell's text.
 
     Rows are addressed as people know them (`address_of`): a slug, a key id. No integer stands in a URL but a
-    person's, who has no other name that may be written to a log.
+    person's, by which the audit log knows them.
     """
 
     heading = ""
@@ -319,13 +320,13 @@ class StaffAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 def _is_fresh(request: HttpRequest) -> bool:
-    """Say whether the person gave their password again within the last half hour.
+    """Say whether the person proved themselves within the last half hour, here or in the console.
 
-    A GET that comes too late raises, and django-allauth asks for it. A POST doesn't: what it carries would
-    be kept in the session until then.
+    A GET that comes too late raises, and django-allauth asks for the password or a code. A POST doesn't: what
+    it carries would be kept in the session until then.
     """
     try:
-        return bool(_fresh(request))
+        return is_fresh(request) or bool(_fresh(request))
     except ReauthenticationRequired:
         if request.method != "POST":
             raise

@@ -1,8 +1,6 @@
 """The audit log, to be read. Nothing here writes, and the database refuses whoever tries."""
 
-import re
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any, ClassVar, Final
 
 from django.contrib import admin, messages
@@ -11,18 +9,20 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
+from projects import sentences
 from projects.admin.base import Section, StaffAdmin, Tool
 from projects.admin.cells import NONE, SITE, code, is_number, link, list_url, object_link, said, when
 from projects.admin.lists import LinkedFilter
 from projects.models import SITE_LOG, AuditEvent, Project
-from projects.moments import Moment
 from projects.querysets import Order
 
 _SHOWN: Final = 20
-# Verbs whose `changes` are what the thing was made as; all others have each value before and after.
-_FOUNDING: Final = frozenset({"key.issued", "person.created"})
-_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.\d]*\+00:00")
-_PAGES: Final = {"key": "keys_key", "person": "projects_user", "project": "projects_project"}
+_PAGES: Final = {
+    "key": "keys_key",
+    "person": "projects_user",
+    "project": "projects_project",
+    "invitation": "projects_invitation",
+}
 
 
 class LogFilter(LinkedFilter):
@@ -179,31 +179,8 @@ def subject_of(event: AuditEvent) -> str:
 
 def changes_of(event: AuditEvent) -> str:
     """Return what an event changed, as `role: Viewer → Admin`."""
-    founding = event.verb in _FOUNDING
-    told = [_change(name, value, founding) for name, value in sorted(event.changes.items())]
-    return format_html('<span class="changes" dir="auto">{}</span>', "; ".join(filter(None, told)) or NONE)
-
-
-def _change(name: str, value: Any, founding: bool) -> str:
-    words = name.replace("_", " ")
-    if not founding and isinstance(value, list) and len(value) == 2:
-        return f"{words}: {_value(value[0])} → {_value(value[1])}"
-    return f"{words}: {_value(value)}" if value not in ("", [], None) else ""
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "none"
-    return _moment(str(value)) if value not in ("", None) else "none"
-
-
-def _moment(text: str) -> str:
-    """Return a time as people read it; any other text as it is."""
-    if not _TIME.fullmatch(text):
-        return text
-    return Moment.of(datetime.fromisoformat(text)).text
+    told = "; ".join(change.text for change in sentences.changes_of(event))
+    return format_html('<span class="changes" dir="auto">{}</span>', told or NONE)
 
 
 def _told(event: AuditEvent) -> list[str]:

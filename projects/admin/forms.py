@@ -7,7 +7,8 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from projects.forms import ProjectForm, QuietForm
-from projects.models import Project, Resource, Role, User
+from projects.general_forms import NewScopesForm
+from projects.models import Project, Role, User
 
 
 class ConfirmForm(QuietForm):
@@ -57,8 +58,10 @@ class NewProjectForm(ProjectForm):
         return account_of(self.cleaned_data["owner"])
 
 
-class RenameForm(QuietForm):
-    name = forms.CharField(label="Project name", required=False)
+class PrivateForm(QuietForm):
+    """Whether provider keys may lead to private addresses: what the page that was shown would do."""
+
+    allow = forms.CharField(required=False, widget=forms.HiddenInput)
 
 
 class DeleteProjectForm(QuietForm):
@@ -112,36 +115,9 @@ def project_at(slug: str) -> Project:
     return project
 
 
-class ScopesForm(QuietForm):
-    """The label and the actions of a resource."""
-
-    label = forms.CharField(
-        label="Label", required=False, help_text="As people read it, such as Billing reports."
-    )
-    actions = forms.CharField(
-        label="Actions",
-        required=False,
-        help_text="With blanks between them, such as: read write delete.",
-    )
-
-    def clean_actions(self) -> list[str]:
-        text: str = self.cleaned_data["actions"]
-        return text.replace(",", " ").split()
-
-
-class ResourceForm(ScopesForm):
+class ResourceForm(NewScopesForm):
     project = forms.CharField(label="Project", required=False, help_text="Its address, such as acme.")
-    name = forms.CharField(
-        label="Resource",
-        required=False,
-        help_text="The first part of its scopes, such as reports. It can't be changed later.",
-    )
     field_order = ("project", "name", "label", "actions")
 
     def clean_project(self) -> Project:
         return project_at(self.cleaned_data["project"])
-
-
-def actions_of(resource: Resource) -> str:
-    """Return the actions as the form's field has them."""
-    return " ".join(resource.actions)

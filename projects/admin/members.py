@@ -11,7 +11,7 @@ from django.utils import timezone
 from config.fragments import see_other
 from projects import lifecycle
 from projects.admin.base import Act, StaffAdmin, Tool, View, asked, posted, staff
-from projects.admin.cells import is_number, object_link, project_link, when
+from projects.admin.cells import is_number, list_url, object_link, project_link, when
 from projects.admin.forms import ConfirmForm, MemberForm, RoleForm
 from projects.admin.lists import ProjectFilter, choice_filter
 from projects.models import Membership, Project, Role
@@ -71,7 +71,10 @@ class MemberAdmin(StaffAdmin):
     # What can be done
 
     def list_tools(self, request: HttpRequest) -> list[Tool]:
-        return [Tool("Add member", reverse("admin:projects_membership_add"))]
+        return [
+            Tool("Add member", reverse("admin:projects_membership_add")),
+            Tool("Invitations", list_url("projects_invitation", state="waiting")),
+        ]
 
     def tools(self, request: HttpRequest, row: Membership) -> list[Tool]:
         if row.project.deleted_at:

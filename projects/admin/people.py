@@ -11,13 +11,14 @@ from django.utils import timezone
 from config.fragments import see_other
 from projects import people
 from projects.admin.base import Act, Section, StaffAdmin, Tool, View, posted, staff
-from projects.admin.cells import SITE, is_number, list_url, object_link, project_link, said, when
+from projects.admin.cells import SITE, is_number, list_url, object_link, over, project_link, said, when
 from projects.admin.events import events_section
 from projects.admin.forms import ConfirmForm, PasswordLinkForm, PersonForm
 from projects.admin.lists import flag_filter
 from projects.admin.members import role_link
 from projects.models import SITE_LOG, Membership, User
 from projects.querysets import Order
+from projects.second_factor import has_second_factor, second_factor_of
 
 
 @admin.register(User)
@@ -28,7 +29,7 @@ class PersonAdmin(StaffAdmin):
     searched: ClassVar = ("email", "name")
     list_filter = (flag_filter("is_active", "active"), flag_filter("is_staff", "staff"))
     list_display = ("address", "named", "standing", "signed_in", "joined")
-    facts: ClassVar = ("email", "named", "standing", "password_state", "signed_in", "joined")
+    facts: ClassVar = ("email", "named", "standing", "password_state", "factor", "signed_in", "joined")
     # By address: the one order that has an index, and a person's only name that is unique.
     order = Order("email", descending=False)
 
@@ -67,6 +68,11 @@ class PersonAdmin(StaffAdmin):
             return "None. A password link lets them set one."
         return "Must be changed at the next sign-in" if person.must_change_password else "Set"
 
+    @admin.display(description="Second factor")
+    def factor(self, person: User) -> str:
+        on = second_factor_of(person)
+        return over(when(on.since), f"{on.codes_left} of {on.codes} recovery codes left") if on else "None"
+
     @admin.display(description="Last sign-in")
     def signed_in(self, person: User) -> str:
         return when(person.last_login) if person.last_login else "Never"
@@ -86,8 +92,14 @@ class PersonAdmin(StaffAdmin):
         return [
             Tool("Edit", self.url("edit", row)),
             Tool("Make password link", self.url("link", row)),
+            *self._factor_tools(row),
             Tool("Deactivate", self.url("deactivate", row), danger=True),
         ]
+
+    def _factor_tools(self, row: User) -> list[Tool]:
+        if not has_second_factor(row):
+            return []
+        return [Tool("Remove second factor", self.url("secondfactor", row), danger=True)]
 
     def sections(self, row: User) -> list[Section]:
         memberships = Membership.objects.filter(user=row).select_related("project")
@@ -111,6 +123,7 @@ class PersonAdmin(StaffAdmin):
         return {
             "edit": self.edit_person,
             "link": self.make_link,
+            "secondfactor": self.remove_second_factor,
             "deactivate": self.deactivate,
             "reactivate": self.reactivate,
         }
@@ -156,6 +169,21 @@ class PersonAdmin(StaffAdmin):
             return self._show_link(request, person, address)
 
         return self.act(request, act, form, run, person)
+
+    def remove_second_factor(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        person = self.get_object(request, object_id)
+        lead = [
+            "For somebody who lost the phone and the recovery codes: make sure that it is they who ask.",
+            "Their password alone signs them in then, until they set up another. Their sessions go on.",
+        ]
+        title = f"Remove the second factor of {person.label}?"
+        act = Act(title, "Remove second factor", lead, danger=True, sensitive=True)
+
+        def run() -> HttpResponse:
+            people.remove_second_factor(person, actor=staff(request), at=timezone.now())
+            return self._done(request, person, f"{person.label} has no second factor any more.")
+
+        return self.act(request, act, ConfirmForm(posted(request)), run, person)
 
     def deactivate(self, request: HttpRequest, object_id: str) -> HttpResponse:
         person = self.get_object(request, object_id)

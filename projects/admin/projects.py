@@ -13,13 +13,20 @@ from projects import lifecycle
 from projects.admin.base import Act, Section, StaffAdmin, Tool, View, in_console, posted, staff
 from projects.admin.cells import code, list_url, object_link, said, when
 from projects.admin.events import events_section
-from projects.admin.forms import DeleteProjectForm, NewProjectForm, RenameForm, actions_of
+from projects.admin.forms import DeleteProjectForm, NewProjectForm, PrivateForm
 from projects.admin.lists import Filter
 from projects.admin.members import member_row
+from projects.general_forms import RenameForm, actions_of
 from projects.models import Project, Resource
 from projects.querysets import Order
 
 _MEMBERS_SHOWN: Final = 20
+
+_ALLOW: Final = (
+    "Provider keys of this project may then lead to http addresses, and to hosts of your own network.",
+    "Keyrack never calls them, but your gateway does: a member could have it call what only it can reach.",
+)
+_FORBID: Final = ("Provider keys that lead to private addresses can't be used from then on.",)
 
 
 class StateFilter(Filter):
@@ -39,7 +46,7 @@ class ProjectAdmin(StaffAdmin):
     searched: ClassVar = ("name", "slug")
     list_filter = (StateFilter,)
     list_display = ("named", "address", "state", "created")
-    facts: ClassVar = ("address", "state", "created", "deleted", "recoverable")
+    facts: ClassVar = ("address", "state", "created", "deleted", "recoverable", "private")
     # By address, which has an index; a name has none.
     order = Order("slug", descending=False)
 
@@ -75,19 +82,27 @@ class ProjectAdmin(StaffAdmin):
     def recoverable(self, project: Project) -> str:
         return "On" if project.recoverable_keys else "Off"
 
+    @admin.display(description="Private addresses for provider keys")
+    def private(self, project: Project) -> str:
+        return "Allowed" if project.private_upstreams else "Not allowed"
+
     # What belongs to a project
 
     def list_tools(self, request: HttpRequest) -> list[Tool]:
         return [Tool("Add project", reverse("admin:projects_project_add"))]
 
     def tools(self, request: HttpRequest, row: Project) -> list[Tool]:
-        keys = Tool("Keys", list_url("keys_key", project=row.slug))
+        own = [
+            Tool("Keys", list_url("keys_key", project=row.slug)),
+            Tool("Channels", list_url("projects_channel", project=row.slug)),
+        ]
         if row.deleted_at:
-            return [keys]
+            return own
         return [
-            keys,
+            *own,
             *in_console(request, row, reverse("key_list", args=[row.slug])),
             Tool("Rename", self.url("rename", row)),
+            Tool("Private addresses", self.url("private", row)),
             Tool("Delete", self.url("delete", row), danger=True),
         ]
 
@@ -100,7 +115,7 @@ class ProjectAdmin(StaffAdmin):
         return {"add": self.create}
 
     def verbs(self) -> dict[str, View]:
-        return {"rename": self.rename, "delete": self.delete}
+        return {"rename": self.rename, "private": self.allow_private, "delete": self.delete}
 
     def create(self, request: HttpRequest) -> HttpResponse:
         lead = ["It starts with its Automator Key, the first scope catalogue, and the owner that you name."]
@@ -123,6 +138,25 @@ class ProjectAdmin(StaffAdmin):
             renamed = lifecycle.rename_project(project, form.cleaned_data["name"], actor=actor, at=at)
             return self._done(request, renamed, f"The project is called {renamed.name} now.")
 
+        return self.act(request, act, form, run, project)
+
+    def allow_private(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        project = self.get_object(request, object_id)
+        allowed = project.private_upstreams
+        lead = _FORBID if allowed else _ALLOW
+        verb = "Forbid private addresses" if allowed else "Allow private addresses"
+        # The page says what it would do; a second click, or a page from before, must not do the contrary.
+        form = PrivateForm(posted(request), initial={"allow": "" if allowed else "1"})
+
+        def run() -> HttpResponse:
+            wanted = form.cleaned_data["allow"] == "1"
+            actor, at = staff(request), timezone.now()
+            lifecycle.set_private_upstreams(project, wanted, actor=actor, at=at)
+            now = "may" if wanted else "may not"
+            said = f"Provider keys of {project.name} {now} lead to private addresses."
+            return self._done(request, project, said)
+
+        act = Act(f"{verb} in {project.name}?", verb, lead, danger=not allowed, sensitive=True)
         return self.act(request, act, form, run, project)
 
     def delete(self, request: HttpRequest, object_id: str) -> HttpResponse:

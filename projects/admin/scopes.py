@@ -13,8 +13,9 @@ from config.fragments import see_other
 from projects import lifecycle
 from projects.admin.base import Act, StaffAdmin, Tool, View, asked, posted, staff
 from projects.admin.cells import code, object_link, project_link, said
-from projects.admin.forms import ConfirmForm, ResourceForm, ScopesForm, actions_of
+from projects.admin.forms import ConfirmForm, ResourceForm
 from projects.admin.lists import ProjectFilter
+from projects.general_forms import ScopesForm, actions_of
 from projects.models import Project, Resource
 
 

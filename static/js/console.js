@@ -97,7 +97,7 @@ async function copy(button) {
   try {
     await navigator.clipboard.writeText(source ? source.value || source.textContent.trim() : button.dataset.copy);
   } catch {
-    return cannotCopy(source || make("code", button.dataset.copy), source ? "key" : "key ID");
+    return cannotCopy(source || make("code", button.dataset.copy), button.dataset.what ?? (source ? "key" : "key ID"));
   }
   announce("Copied");
   if (!button.dataset.state) setTimeout(relabel(button, "copied", "Copied"), 2000);

@@ -53,6 +53,7 @@ def test_a_good_token_is_described(service: Api, make: MakeKey, at: datetime) ->
         "project": "acme",
         "type": "restricted",
         "environment": "live",
+        "channel": None,
         "name": "Docs crawler",
     }
     assert set(answer.body) == set(Active.__annotations__)

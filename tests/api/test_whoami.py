@@ -71,6 +71,7 @@ def test_a_good_key_is_told_what_it_is_and_may_do(issued: Issued, at: datetime) 
         "environment": "live",
         "project": "acme",
         "scopes": ["chat:send", "sources:read"],
+        "channel": None,
         "created_at": created,
         "expires_at": "2099-12-31T23:59:59Z",
     }

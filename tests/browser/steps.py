@@ -7,6 +7,12 @@ from typing import Final
 from playwright.sync_api import FloatRect, Locator, Page, expect
 
 KEYS: Final = "/projects/acme/settings/keys/"
+CHANNELS: Final = "/projects/acme/settings/channels/"
+AGENTS: Final = f"{KEYS}agents/"
+MEMBERS: Final = "/projects/acme/settings/members/"
+PROVIDERS: Final = "/projects/acme/settings/providers/"
+AUDIT: Final = "/projects/acme/settings/audit/"
+GENERAL: Final = "/projects/acme/settings/general/"
 PASSWORD: Final = "correct horse battery"
 
 
@@ -42,6 +48,11 @@ def generate(page: Page, name: str = "Docs crawler", *scopes: str) -> str:
     fill(form, name, *(scopes or ("Sources: read",)))
     form.get_by_role("button", name="Generate").click()
     return shown_token(page)
+
+
+def unfold_scopes(page: Page) -> None:
+    # Playwright knows no role for a summary.
+    page.locator(".panel summary").filter(has_text="Scopes").click()
 
 
 def secret(once: Locator) -> Locator:
@@ -96,3 +107,40 @@ def box(element: Locator) -> FloatRect:
     rectangle = element.bounding_box()
     assert rectangle is not None, f"{element} isn't shown"
     return rectangle
+
+
+def confirm_password(page: Page) -> None:
+    """Type the password where the form asks for it again."""
+    field = page.get_by_label("Your password")
+    if field.count():
+        field.fill(PASSWORD)
+
+
+def fill_invitation(page: Page, email: str, role: str) -> None:
+    form = panel(page, "Invite member")
+    form.get_by_label("Email address").fill(email)
+    form.get_by_role("radio", name=role).check()
+    confirm_password(page)
+
+
+def invite(page: Page, email: str, role: str) -> str:
+    """Invite somebody from the members page, and return the link that is shown."""
+    page.get_by_role("link", name="Invite member").click()
+    expect(panel(page, "Invite member")).to_be_visible()
+    fill_invitation(page, email, role)
+    page.get_by_role("button", name="Invite").click()
+    return shown_link(page)
+
+
+def shown_link(page: Page) -> str:
+    link = panel(page, "Copy the invitation link").get_by_role("status").filter(has_text="/invitations/")
+    expect(link).to_be_visible()
+    return link.inner_text()
+
+
+def remove_member(page: Page, name: str) -> None:
+    page.get_by_role("link", name=f"Remove {name}").click()
+    expect(panel(page, f"Remove {name}?")).to_be_visible()
+    confirm_password(page)
+    page.get_by_role("button", name="Remove member").click()
+    expect(page.get_by_text(f"{name} was removed.")).to_be_visible()

@@ -1,16 +1,19 @@
 """The administration in a browser: its pages keep to our policy and shut nobody out."""
 
+import os
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from keys.models import ProviderKey
 from projects.models import Project, User
 from tests.browser import scenes
 from tests.browser.conftest import OpenContext
 from tests.browser.test_every_scene import sticking_out, too_small, violations
 from tests.browser.test_leaving_no_trace import go_back
-from tests.factories import UserFactory
+from tests.factories import UserFactory, invited
 
 PAGES = {
     "overview": "/admin/",
@@ -20,10 +23,21 @@ PAGES = {
     "projects": "/admin/projects/project/",
     "a project": "/admin/projects/project/acme/change/",
     "deleting a project": "/admin/projects/project/acme/delete/",
+    "private addresses": "/admin/projects/project/acme/private/",
+    "provider keys": "/admin/keys/providerkey/",
+    "a provider key": "/admin/keys/providerkey/{provider_key}/change/",
+    "upstreams": "/admin/keys/upstream/",
+    "an upstream": "/admin/keys/upstream/acme.gpt-5/change/",
     "members": "/admin/projects/membership/",
     "adding a member": "/admin/projects/membership/add/?project=acme",
+    "invitations": "/admin/projects/invitation/",
     "scopes": "/admin/projects/resource/",
     "editing a resource": "/admin/projects/resource/acme.sources/edit/",
+    "channels": "/admin/projects/channel/",
+    "a channel": "/admin/projects/channel/acme.support-bot/change/",
+    "adding a channel": "/admin/projects/channel/add/",
+    "renaming a channel": "/admin/projects/channel/acme.support-bot/rename/",
+    "closing a channel": "/admin/projects/channel/acme.support-bot/close/",
     "people": "/admin/projects/user/",
     "adding a person": "/admin/projects/user/add/",
     "events": "/admin/projects/auditevent/",
@@ -36,16 +50,29 @@ def page(open_context: OpenContext, project: Project, owner: User, operator: Use
     """Somebody of staff; whatever the browser complains about (a breach of the policy too) fails the test."""
     scenes.furnish(project, owner, operator, at)
     ines = UserFactory(name="Ines Varga", email="ines@example.test", is_staff=True)
+    invited(project, owner, "otto@example.test")
     return open_context(ines, reduced_motion="reduce").new_page()
 
 
 def test_its_pages_keep_to_the_policy_and_shut_nobody_out(page: Page) -> None:
     found = []
+    scenes.stock()
+    provider_key = ProviderKey.objects.get(name="Main OpenAI").public_id
     for name, url in PAGES.items():
-        page.goto(url)
+        page.goto(url.format(provider_key=provider_key))
+        take_picture(page, name)
         problems = [*violations(page), *sticking_out(page), *too_small(page)]
         found += [f"{name}: {problem}" for problem in problems]
     assert not found, "\n".join(found)
+
+
+def take_picture(page: Page, name: str) -> None:
+    """Picture the page into the folder that KEYRACK_SCREENSHOTS names, if it names one."""
+    folder = os.environ.get("KEYRACK_SCREENSHOTS")
+    for width in (1280, 375) if folder else ():
+        page.set_viewport_size({"width": width, "height": 900})
+        path = Path(str(folder)) / f"administration-{name.replace(' ', '-')}-{width}-light.png"
+        page.screenshot(path=path, full_page=True)
 
 
 def test_a_key_is_found_and_revoked_and_the_way_back_is_there(page: Page) -> None:

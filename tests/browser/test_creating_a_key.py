@@ -176,7 +176,8 @@ def test_the_button_says_what_it_does_at_the_same_width(page: Page) -> None:
     page.route("**/new/", lambda route: held.append(route))
     button.click()
     expect(button).to_have_text("Generating…", use_inner_text=True)
-    assert button.bounding_box() == before
+    # Within a pixel: where the foot of the dialog sticks hangs on fractions of what is above it.
+    assert button.bounding_box() == pytest.approx(before, abs=1)
     held[0].continue_()
     steps.shown_token(page)
 

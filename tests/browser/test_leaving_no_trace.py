@@ -212,3 +212,18 @@ def test_a_key_pasted_into_the_search_leaves_no_trace(
     search.fill(issued.token)
     expect(page.get_by_text("1 key matches.")).to_be_visible()
     assert secret_of(issued.token) not in kept(page)
+
+
+def test_a_provider_s_value_that_was_typed_goes_with_the_page(cached: Page) -> None:
+    secret = "7c1f9e3ab2d84650cc91d7e2f0a3b865"
+    cached.goto(steps.PROVIDERS)
+    cached.get_by_role("link", name="New provider key").click()
+    cached.get_by_label("Value").fill(secret)
+    assert secret in kept(cached)
+    cached.evaluate(LEAVE)
+    expect(cached.get_by_role("heading", level=1, name="Projects")).to_be_visible()
+    cached.evaluate(BACK)
+    expect(cached.get_by_role("heading", level=1, name="Provider keys")).to_be_visible()
+    assert "kept" in cached.evaluate("sessionStorage.shown")
+    assert secret not in kept(cached)
+    expect(cached.get_by_role("dialog")).to_be_hidden()

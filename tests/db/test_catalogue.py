@@ -55,6 +55,48 @@ def test_a_resource_is_added_and_keys_may_be_given_its_scopes(
     assert IssuedFactory(project=project, at=at, scopes=["reports:export"]).key.scopes == "reports:export"
 
 
+def test_a_label_is_changed_and_the_log_has_both(project: Project, actor: Actor, at: datetime) -> None:
+    same = project.resources.get(name="sources").actions
+    lifecycle.edit_resource(project, "sources", same, label="Documents", seen=same, actor=actor, at=at)
+    event = events(project)[-1]
+    assert (event.verb, event.object_label, event.changes) == (
+        "resource.edited", "Documents", {"label": ["Sources", "Documents"]},
+    )  # fmt: skip
+
+
+def test_whoever_saw_other_actions_changes_nothing(project: Project, actor: Actor, at: datetime) -> None:
+    edit(project, actor, at, ["read", "write", "delete", "archive"])
+    before = everything()
+    with pytest.raises(lifecycle.Changed) as caught:
+        lifecycle.edit_resource(
+            project,
+            "sources",
+            ["read"],
+            label="Sources",
+            seen=["read", "write", "delete"],
+            actor=actor,
+            at=at,
+        )
+    assert caught.value.resource.actions == ["read", "write", "delete", "archive"]
+    assert everything() == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_saw_the_same_one_changes_it(project: Project, actor: Actor, at: datetime) -> None:
+    seen = ["read", "write", "delete"]
+
+    def change(action: str) -> Resource:
+        wanted = [*seen, action]
+        return lifecycle.edit_resource(
+            project, "sources", wanted, label="Sources", seen=seen, actor=actor, at=at
+        )
+
+    won, told = split(race(lambda: change("archive"), lambda: change("index")))
+    assert len(won) == 1
+    assert [type(each) for each in told] == [lifecycle.Changed]
+    assert project.resources.get(name="sources").actions == won[0].actions
+
+
 def test_an_action_is_added_and_the_log_has_both_lists(project: Project, actor: Actor, at: datetime) -> None:
     edit(project, actor, at, ["read", "write", "delete", "archive"])
     event = events(project)[-1]

@@ -13,7 +13,7 @@ from keys import lifecycle
 from keys.kinds import KeyType
 from keys.models import Key, KeyActivity, ProviderKey, Upstream
 from projects.audit import Actor
-from projects.models import AuditChain, AuditEvent, Channel, Membership, Project
+from projects.models import AuditChain, AuditEvent, Channel, Invitation, Membership, Project
 from projects.triggers import GUARDS
 from tests.db.tampering import execute
 from tests.db.watching import everything
@@ -43,6 +43,9 @@ class Rows:
     provider: int
     other_provider: int
     upstream: int
+    invited: int
+    joined: int
+    taken_back: int
 
 
 @pytest.fixture
@@ -70,10 +73,19 @@ def rows(project: Project, at: datetime) -> Rows:
         _provider_key(project, "0" * 12).pk,
         _provider_key(gone, "1" * 12).pk,
         Upstream.objects.create(project=project, slug="openai").pk,
+        _invitation(project, "ines@example.test", at).pk,
+        _invitation(project, "otto@example.test", at, accepted_at=at).pk,
+        _invitation(project, "anna@example.test", at, revoked_at=at).pk,
     )
     # Else PostgreSQL answers to TRUNCATE that deferred constraints are still to be checked.
     connection.check_constraints()
     return rows
+
+
+def _invitation(project: Project, email: str, at: datetime, **fields: Any) -> Invitation:
+    given = {"role": 10, "token_hash": email, "invited_by_label": "Mara", "expires_at": at} | fields
+    invitation: Invitation = Invitation.objects.create(project=project, email=email, **given)
+    return invitation
 
 
 def _held(project: Project, at: datetime) -> Key:
@@ -255,7 +267,41 @@ STATEMENTS: Final = [
     ("keyrack_upstream_linked", "", "UPDATE keys_upstream SET slug = 'other' WHERE id = {upstream}"),
     ("keyrack_upstream_linked", "", "UPDATE keys_upstream SET project_id = {gone} WHERE id = {upstream}"),
     ("truncate", POSTGRESQL, "TRUNCATE keys_upstream"),
+    (
+        "keyrack_invitation_stays_ended", "",
+        "UPDATE projects_invitation SET accepted_at = NULL WHERE id = {joined}",
+    ),
+    (
+        "keyrack_invitation_stays_ended", "",
+        "UPDATE projects_invitation SET revoked_at = NULL WHERE id = {taken_back}",
+    ),
+    (
+        "keyrack_invitation_stays_ended", "",
+        "UPDATE projects_invitation SET token_hash = 'x' WHERE id = {joined}",
+    ),
+    (
+        "keyrack_invitation_stays_ended", "",
+        "UPDATE projects_invitation SET token_hash = 'x' WHERE id = {taken_back}",
+    ),
+    (
+        "keyrack_invitation_stays_ended", "",
+        "UPDATE projects_invitation SET email = 'x@example.test' WHERE id = {invited}",
+    ),
+    (
+        "keyrack_invitation_stays_ended", "",
+        "UPDATE projects_invitation SET project_id = {gone} WHERE id = {invited}",
+    ),
+    (
+        "keyrack_invitation_stays_ended", "",
+        "UPDATE projects_invitation SET public_id = '222222222222' WHERE id = {invited}",
+    ),
+    ("truncate", POSTGRESQL, "TRUNCATE projects_invitation"),
     # Not triggers, but constraints.
+    ("invitation_role_known", "", "UPDATE projects_invitation SET role = 50 WHERE id = {invited}"),
+    (
+        "invitation_ends_one_way", "",
+        "UPDATE projects_invitation SET revoked_at = accepted_at WHERE id = {joined}",
+    ),
     ("key_system_is_protected", "", "UPDATE keys_key SET revoked_at = created_at WHERE id = {system}"),
     ("key_system_is_protected", "", "UPDATE keys_key SET paused_at = created_at WHERE id = {system}"),
     (
@@ -376,6 +422,12 @@ BULK_CALLS: dict[str, Callable[[Rows], object]] = {
     ),
     "open a closed channel": lambda rows: Channel.objects.filter(pk=rows.closed).update(closed_at=None),
     "delete channels": lambda rows: Channel.objects.filter(pk=rows.closed).delete(),
+    "invite somebody twice": lambda rows: _saved(
+        Invitation.objects.get(pk=rows.invited), pk=None, public_id="0" * 12, token_hash="x"
+    ),
+    "open an invitation that was accepted": lambda rows: Invitation.objects.filter(pk=rows.joined).update(
+        accepted_at=None
+    ),
     "be a member twice": lambda rows: _saved(Membership.objects.filter(project=rows.project).get(), pk=None),
 }
 

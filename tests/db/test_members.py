@@ -64,6 +64,16 @@ def test_the_same_role_again_writes_nothing(
     assert everything() == rows
 
 
+def test_a_role_that_another_has_changed_meanwhile_is_left_alone(
+    project: Project, actor: Actor, operator: User, at: datetime
+) -> None:
+    lifecycle.change_role(project, operator, Role.ADMIN, actor=actor, at=at, was=Role.OPERATOR)
+    before = everything()
+    with pytest.raises(lifecycle.RoleChanged, match="Otis Brandt is Admin by now"):
+        lifecycle.change_role(project, operator, Role.VIEWER, actor=actor, at=at, was=Role.OPERATOR)
+    assert everything() == before
+
+
 def test_a_member_is_removed_and_keeps_the_account(
     project: Project, actor: Actor, operator: User, at: datetime
 ) -> None:

@@ -6,10 +6,12 @@ from typing import Any
 
 from django.db import connection
 
-from keys.models import IssueNonce, Key, KeyActivity
+from keys.models import IssueNonce, Key, KeyActivity, ProviderKey, Upstream
 from projects.models import (
     AuditChain,
     AuditEvent,
+    Channel,
+    Invitation,
     Membership,
     Project,
     Resource,
@@ -30,7 +32,8 @@ def verbs(project: Project) -> list[str]:
 def everything() -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every table that a verb writes."""
     tables = (
-        Project, Resource, Membership, Key, KeyActivity, IssueNonce, AuditChain, AuditEvent,
+        Project, Resource, Membership, Invitation, Channel, Key, KeyActivity, IssueNonce, AuditChain,
+        AuditEvent, ProviderKey, Upstream,
     )  # fmt: skip
     return {
         model.__name__: [_plain(row) for row in model._base_manager.order_by("pk").values_list()]

@@ -15,6 +15,7 @@ from django.test import Client
 from django.views.debug import get_exception_reporter_class
 
 from keys import tokens
+from projects import invitations
 from tests.web.pages import Page
 
 LIST: Final = "/projects/acme/settings/keys/"
@@ -22,21 +23,33 @@ WHOAMI: Final = "/api/v1/whoami"
 
 
 def parts(token: str) -> set[str]:
-    secret = token[20:58]
-    return {token, secret, secret[:19], secret[19:]}
+    """Return what of a key's token, or of an invitation's, nobody may see: all of it, and either half."""
+    secret = token[20:58] if token.startswith("kr_") else token
+    middle = len(secret) // 2
+    return {token, secret, secret[:middle], secret[middle:]}
+
+
+def parts_of_value(secret: str) -> set[str]:
+    """Return what is looked for of a provider's key: all but the three characters on each side of it."""
+    inner, half = secret[3:-3], len(secret) // 2
+    return {secret, inner, secret[3:half], secret[half:-3]}
 
 
 @dataclass
 class Watch:
-    """What was secret, every answer, and every line that was logged."""
+    """What was secret, every answer, and every line that was logged. `values` are keys of providers."""
 
     tokens: list[str] = field(default_factory=list)
+    invitations: list[str] = field(default_factory=list)
+    values: list[str] = field(default_factory=list)
     answers: list[tuple[str, Any]] = field(default_factory=list)
     records: list[logging.LogRecord] = field(default_factory=list)
     reports: list[str] = field(default_factory=list)
 
     def found_in(self, text: str) -> set[str]:
-        return {part for token in self.tokens for part in parts(token) if part in text}
+        secret = [parts(text) for text in (*self.tokens, *self.invitations)]
+        secret += [parts_of_value(each) for each in self.values]
+        return {part for each in secret for part in each if part in text}
 
     def showing(self) -> list[str]:
         """Return the requests whose answer shows a secret in its body."""
@@ -63,7 +76,7 @@ class Watched(Client):
 
 @contextmanager
 def watching() -> Iterator[Watch]:
-    """Watch everything that is logged, every token that is made, and every exception as it is reported."""
+    """Watch everything that is logged, every secret that is made, and every exception as it is reported."""
     watch = Watch()
 
     class Keep(logging.Handler):
@@ -82,10 +95,16 @@ def watching() -> Iterator[Watch]:
         watch.tokens.append(body + tokens.checksum(body))
         return token
 
+    def invite() -> str:
+        watch.invitations.append(new_invitation())
+        return watch.invitations[-1]
+
     keep = Keep()
     with pytest.MonkeyPatch.context() as patch:
         noticeable = _noticeable(tokens.generate)
         patch.setattr(tokens, "generate", generate)
+        new_invitation = invitations._new_token
+        patch.setattr(invitations, "_new_token", invite)
         logging.getLogger().addHandler(keep)
         got_request_exception.connect(report)
         yield watch

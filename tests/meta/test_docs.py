@@ -1,8 +1,10 @@
 """The docs pages: open to all, their links lead somewhere, and their examples do what they say."""
 
+import io
 import json
 import os
 import re
+import shlex
 import shutil
 import stat
 import subprocess
@@ -14,24 +16,26 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 from pytest_django.live_server_helper import LiveServer
 
-from keys import docs, problems
+from config import env
+from keys import answers, docs, problems, providers, sealing
 from keys.api import openapi
-from keys.kinds import KeyType
+from keys.kinds import KeyType, Provider
 from keys.lifecycle import Issued
 from keys.models import Key
 from keys.verification import Outcome, check
 from projects.models import Project, User
-from tests.factories import IssuedFactory
+from tests.factories import ChannelFactory, IssuedFactory, ProviderKeyFactory, UpstreamFactory
 from tests.web.pages import Node, Page, signed_in
 
 PAGES: Final = list(docs.PAGES)
 # What only says what to set, or shows what is answered.
-NOT_RUN: Final = {"setup", "environment", "problem"}
-# What the examples print, each run with a key that may do everything.
+NOT_RUN: Final = {"setup", "environment", "problem", "wrong-channel"}
+# What the examples print, each run with a key that may do everything, or with that of a channel.
 PRINTED: Final = {
     "first-call": '"name": "Boss"',
     "bearer": '"name": "Boss"',
@@ -41,11 +45,17 @@ PRINTED: Final = {
     "introspect-python": "True",
     "revoke-token": "{}",
     "issue": '"scopes": ["sources:read"]',
+    "issue-agent": '"type": "agent"',
     "scopes-python": "sources:read sources:write",
     "errors-python": "Boss",
+    "channel-whoami": '"type": "channel"',
 }
+# What runs on the machine, beside Keyrack or inside it.
+ON_THE_MACHINE: Final = {"provider-python", "new-sealing-key", "reseal"}
 # Steps of one story, run in their order below.
 STORY: Final = ["rotate-key", "rotate-try", "rotate-stop"]
+# Commands for whoever has the machine, in the order in which they are run below.
+COMMANDS: Final = ["audit-verify", "audit-head"]
 
 
 @pytest.fixture(params=PAGES)
@@ -164,7 +174,7 @@ def test_the_examples_of_the_document_are_json() -> None:
 @pytest.mark.django_db
 def test_every_example_is_run_or_known_not_to_be() -> None:
     names = [name for name, _, _ in examples()]
-    assert sorted(names) == sorted({*NOT_RUN, *PRINTED, *STORY})
+    assert sorted(names) == sorted({*NOT_RUN, *PRINTED, *STORY, *ON_THE_MACHINE, *COMMANDS})
 
 
 @pytest.fixture
@@ -175,6 +185,12 @@ def boss(project: Project, at: datetime) -> Issued:
 @pytest.fixture
 def crawler(project: Project, at: datetime) -> Issued:
     return IssuedFactory(project=project, at=at, name="Crawler", confirmed=True)
+
+
+@pytest.fixture
+def held(project: Project, at: datetime) -> Issued:
+    ChannelFactory(project=project, slug="support-bot")
+    return IssuedFactory(project=project, at=at, type=KeyType.CHANNEL, channel="support-bot", holder="Nora")
 
 
 class Shell:
@@ -204,13 +220,14 @@ class Shell:
 
 
 @pytest.fixture
-def shell(live_server: LiveServer, boss: Issued, crawler: Issued, tmp_path: Path) -> Shell:
+def shell(live_server: LiveServer, boss: Issued, crawler: Issued, held: Issued, tmp_path: Path) -> Shell:
     if not shutil.which("curl"):
         pytest.fail("curl is missing: run apt-get install curl")
     return Shell(
         tmp_path,
         KEYRACK_URL=live_server.url,
         KEYRACK_KEY=boss.token,
+        CHANNEL_KEY=held.token,
         TOKEN=crawler.token,
         LEAKED=crawler.token,
         KEY_ID=crawler.key.key_id,
@@ -236,6 +253,15 @@ def test_what_the_examples_do_is_done(shell: Shell, crawler: Issued, at: datetim
     shell.output("revoke-token")
     assert check(crawler.token, at=at).outcome is Outcome.REVOKED
     assert shell.output("introspect-python").strip() == "False"
+
+
+@pytest.mark.django_db
+def test_the_example_of_a_wrong_channel_is_what_is_answered(held: Issued, at: datetime) -> None:
+    (text,) = [text for name, _, text in examples() if name == "wrong-channel"]
+    for asked in ("", "website"):
+        answer = answers.problem_of(check(held.token, at=at, channel=asked)).response()
+        assert answer.status_code == 403
+        assert json.loads(answer.content) == json.loads(text)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -269,3 +295,76 @@ def test_the_story_of_a_rotation_comes_true(shell: Shell, crawler: Issued, at: d
     assert json.loads(shell.output("rotate-stop"))["revoked_reason"] == "Everybody has moved."
     assert check(crawler.token, at=at).outcome is Outcome.REVOKED
     assert check(token, at=at).is_valid
+
+
+# On the machine
+
+
+def text_of(name: str) -> str:
+    return next(text for each, _, text in examples() if each == name)
+
+
+@pytest.mark.django_db
+def test_the_example_of_a_provider_key_asks_the_upstream_with_it(project: Project) -> None:
+    secret = "sk-proj-Zq3vT8mB1xW6nR4cK9yL2pD7"
+    key = ProviderKeyFactory(project=project, name="Main OpenAI", secret=secret)
+    UpstreamFactory(project=project, slug="gpt-5", provider_key=key.public_id)
+    names: dict[str, Any] = {}
+    exec(text_of("provider-python"), names)
+    request = names["request"]
+    assert request.full_url == "https://api.openai.com/v1/models"
+    assert request.headers == {"Authorization": f"Bearer {secret}"}
+    assert secret not in str(names["authorization"])
+
+
+@pytest.mark.django_db
+def test_the_errors_that_the_page_lists_are_those_that_there_are() -> None:
+    listed = set(shown("docs_provider_keys").texts("code")) & {*dir(providers), *dir(sealing)}
+    kinds = {kind.__name__ for kind in providers.UnusableUpstream.__subclasses__()}
+    assert listed == {*kinds, "UnusableUpstream", "SealingError"}
+
+
+@pytest.mark.django_db
+def test_the_page_shows_every_provider_s_preset() -> None:
+    page = shown("docs_provider_keys")
+    assert page.find("dl")[0].texts("dt") == [str(provider.label) for provider in Provider]
+    assert page.find("dl")[0].texts("dd")[0] == "https://api.openai.com/v1, Authorization: Bearer …"
+
+
+@pytest.mark.django_db
+def test_a_new_sealing_key_is_one_that_keyrack_takes() -> None:
+    made = subprocess.run(["sh", "-ec", text_of("new-sealing-key")], capture_output=True, text=True)
+    first, second = env.byte_key(made.stdout.strip()), env.byte_keys(f"{made.stdout}\n{made.stdout}")[1]
+    assert first == second
+
+
+@pytest.mark.django_db
+def test_the_command_that_moves_sealed_values_is_the_one_that_there_is(project: Project) -> None:
+    words = shlex.split(text_of("reseal"))
+    assert words[:2] == [".venv/bin/python", "manage.py"]
+    said = io.StringIO()
+    call_command(*words[2:], stdout=said)
+    assert said.getvalue() == "1 sealed value: 0 moved to the newest sealing key, 1 under it already.\n"
+
+
+@pytest.mark.django_db
+def test_the_commands_for_the_machine_work(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    texts = {name: text for name, _, text in examples()}
+    said = [manage(line) for name in COMMANDS for line in texts[name].splitlines()]
+    assert ["the chain holds" in text for text in said] == [True, False, True]
+    assert json.loads(Path("heads.jsonl").read_text().splitlines()[-1])["project"] == "acme"
+
+
+def manage(line: str) -> str:
+    """Run a line with `manage.py` in it, as a shell would; return what it printed, if not to a file."""
+    words, _, file = line.partition(" > ")
+    python, script, *command = shlex.split(words)
+    assert (python, script) == (".venv/bin/python", "manage.py")
+    output = io.StringIO()
+    call_command(*command, stdout=output)
+    if file:
+        Path(file).write_text(output.getvalue())
+    return "" if file else output.getvalue()

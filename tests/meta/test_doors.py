@@ -3,24 +3,34 @@
 import re
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from keys.models import Key
-from projects.models import Project, User
-from tests.factories import IssuedFactory, acting
+from keys.models import Key, ProviderKey, Upstream
+from projects.models import Channel, Invitation, Project, User
+from tests.authenticator import enrol
+from tests.factories import (
+    ChannelFactory,
+    IssuedFactory,
+    ProviderKeyFactory,
+    UpstreamFactory,
+    acting,
+    invited,
+)
 from tests.meta.routes import Route, routes
-from tests.web.pages import HTMX, Page, signed_in
+from tests.web.pages import HTMX, Page, freshen, signed_in
 
 pytestmark = pytest.mark.django_db
 
 # Open to anybody: there is nobody yet who could be asked for.
 PUBLIC: Final = {
     "account_login",
+    # The second step of a sign-in; to whoever hasn't taken the first it is the first.
+    "mfa_authenticate",
     "account_reset_password_from_key",
     "account_reset_password_from_key_done",
     # To whoever is signed out already it answers as to whoever has just signed out.
@@ -33,8 +43,14 @@ PUBLIC: Final = {
     "docs_scopes",
     "docs_errors",
     "docs_rotate_safely",
+    "docs_channels",
+    "docs_provider_keys",
+    "docs_audit_log",
+    "docs_second_factor",
     "docs_api",
     "openapi",
+    # Whoever has an invitation's link; it says nothing where the link isn't good.
+    "invitation",
 }
 # Opened by a key and not by a session; and how each refuses whoever comes without one.
 API: Final = {
@@ -57,6 +73,15 @@ PERSONAL: Final = {
     "project_create",
     "account_change_password",
     "account_reauthenticate",
+    # Of an invitation that isn't theirs it says what it says of none.
+    "invitation_mine",
+    "mfa_reauthenticate",
+    "second_factor",
+    "second_factor_activate",
+    "second_factor_deactivate",
+    "recovery_codes_make",
+    "recovery_codes_download",
+    "recovery_codes_saved",
     # A redirect to the console's own page.
     "admin/password_change/",
 }
@@ -65,6 +90,10 @@ PROJECT: Final = {
     "key_list",
     "key_search",
     "key_create",
+    "agent_list",
+    "agent_search",
+    "agent_create",
+    "key_edit",
     "key_detail",
     "key_confirm",
     "key_renew",
@@ -75,12 +104,43 @@ PROJECT: Final = {
     "recoverable_keys",
     "key_revoke",
     "key_env",
+    "channel_list",
+    "channel_create",
+    "channel_edit",
+    "channel_close",
+    "channel_keys",
+    "channel_issue",
+    "member_list",
+    "member_invite",
+    "member_role",
+    "member_remove",
+    "invitation_renew",
+    "invitation_revoke",
+    "provider_key_list",
+    "provider_key_search",
+    "provider_key_create",
+    "provider_key_edit",
+    "provider_key_delete",
+    "upstream_create",
+    "upstream_select",
+    "upstream_delete",
+    "second_factor_required",
+    "project_general",
+    "project_rename",
+    "project_delete",
+    "resource_create",
+    "resource_edit",
+    "resource_remove",
+    "audit_log",
+    "audit_filter",
+    "audit_csv",
 }
 # Staff: everything under admin/ that isn't named above.
 STAFF: Final = "admin:"
 
 METHODS: Final = ("get", "head", "post", "put", "patch", "delete", "options")
 LOGIN: Final = "/account/login/"
+SECOND_FACTOR: Final = "/account/second-factor/"
 FORM: Final = "application/x-www-form-urlencoded"
 
 ROUTES: Final = routes()
@@ -96,9 +156,38 @@ def of(names: Iterable[str]) -> list[Route]:
     return [BY_NAME[name] for name in sorted(names)]
 
 
+CHANNEL: Final = "support-bot"
+
+
 @pytest.fixture
 def key(project: Project, owner: User, at: datetime) -> Key:
+    ChannelFactory(project=project, slug=CHANNEL, name="Support bot")
+    invited(project, owner)
     return IssuedFactory(project=project, actor=acting(owner, project), at=at, name="Docs crawler").key
+
+
+@pytest.fixture
+def named(key: Key, project: Project) -> dict[str, str]:
+    """What the URLs of the project “Acme” name: a row of each kind."""
+    provider_key = ProviderKeyFactory(project=project, name="Docs crawler's OpenAI")
+    upstream = UpstreamFactory(project=project, slug="docs-crawler", provider_key=provider_key.public_id)
+    return {
+        "slug": "acme",
+        "key_id": key.key_id,
+        "resource": "sources",
+        "channel": CHANNEL,
+        "person_id": User.objects.get(memberships__project=project).public_id,
+        "invitation_id": Invitation.objects.get(project=project).public_id,
+        "public_id": provider_key.public_id,
+        "upstream": upstream.slug,
+    }
+
+
+# The same for rows that nobody has.
+NOTHING: Final = {
+    "key_id": "A" * 12, "channel": "nothing", "person_id": "A" * 12, "invitation_id": "A" * 12,
+    "public_id": "A" * 12, "upstream": "nothing", "resource": "nothing",
+}  # fmt: skip
 
 
 def test_every_url_is_on_one_list() -> None:
@@ -131,9 +220,9 @@ def test_no_primary_key_stands_in_a_url() -> None:
 @pytest.mark.parametrize("method", ["get", "post", "delete"])
 @pytest.mark.parametrize("route", of(PERSONAL | PROJECT), ids=ids)
 def test_whoever_is_signed_out_is_led_to_the_door(
-    client: Client, key: Key, route: Route, method: str
+    client: Client, named: dict[str, str], route: Route, method: str
 ) -> None:
-    path = route.path({"slug": "acme", "key_id": key.key_id})
+    path = route.path(named)
     response = getattr(client, method)(path)
     assert response.status_code == 302
     assert response["Location"].startswith(LOGIN)
@@ -142,8 +231,10 @@ def test_whoever_is_signed_out_is_led_to_the_door(
 
 @pytest.mark.parametrize("method", ["get", "post"])
 @pytest.mark.parametrize("route", of(PERSONAL | PROJECT), ids=ids)
-def test_htmx_is_never_led_to_the_door(client: Client, key: Key, route: Route, method: str) -> None:
-    path = route.path({"slug": "acme", "key_id": key.key_id})
+def test_htmx_is_never_led_to_the_door(
+    client: Client, named: dict[str, str], route: Route, method: str
+) -> None:
+    path = route.path(named)
     response = getattr(client, method)(path, headers=HTMX)
     assert response.status_code == 401
     assert not Page(response).is_whole
@@ -152,8 +243,7 @@ def test_htmx_is_never_led_to_the_door(client: Client, key: Key, route: Route, m
 
 @pytest.mark.parametrize("route", STAFF_ROUTES, ids=ids)
 def test_the_admin_is_for_staff(client: Client, owner: User, route: Route) -> None:
-    given = dict.fromkeys(route.arguments, "1") | {"app_label": "keys", "url": "nowhere"}
-    path = route.path(given)
+    path = route.path(dict.fromkeys(route.arguments, "1") | {"app_label": "keys", "url": "nowhere"})
     for visitor in (client, signed_in(owner)):
         response = visitor.get(path)
         # Django leads to the admin's own door, and that one to the console's, or says no.
@@ -186,13 +276,13 @@ def asked(client: Client, method: str, path: str, headers: dict[str, str]) -> tu
 @pytest.mark.parametrize("headers", [{}, HTMX], ids=["plain", "htmx"])
 @pytest.mark.parametrize("route", of(PROJECT), ids=ids)
 def test_to_an_outsider_a_project_does_not_exist(
-    outsider: User, key: Key, route: Route, headers: dict[str, str]
+    outsider: User, key: Key, named: dict[str, str], route: Route, headers: dict[str, str]
 ) -> None:
     client = signed_in(outsider)
     statuses = set()
     for method in METHODS:
-        real = asked(client, method, route.path({"slug": "acme", "key_id": key.key_id}), headers)
-        none = asked(client, method, route.path({"slug": "nowhere", "key_id": key.key_id}), headers)
+        real = asked(client, method, route.path(named), headers)
+        none = asked(client, method, route.path(named | {"slug": "nowhere"}), headers)
         assert real == none
         assert real[0] in (404, 405)
         assert "Acme" not in real[1]
@@ -202,30 +292,82 @@ def test_to_an_outsider_a_project_does_not_exist(
 
 
 @pytest.mark.parametrize("headers", [{}, HTMX], ids=["plain", "htmx"])
-@pytest.mark.parametrize("route", [r for r in of(PROJECT) if "key_id" in r.arguments], ids=ids)
-def test_under_another_project_a_key_does_not_exist(
+@pytest.mark.parametrize("route", [r for r in of(PROJECT) if set(r.arguments) & set(NOTHING)], ids=ids)
+def test_under_another_project_a_row_does_not_exist(
+    outsider: User, key: Key, named: dict[str, str], route: Route, headers: dict[str, str]
+) -> None:
+    client = signed_in(outsider)
+    for method in METHODS:
+        real = asked(client, method, route.path(named | {"slug": "elsewhere"}), headers)
+        none = asked(client, method, route.path(named | {"slug": "elsewhere"} | NOTHING), headers)
+        assert real == none
+        assert real[0] in (404, 405)
+        assert "Docs crawler" not in real[1]
+        assert "ines@" not in real[1]
+    assert_untouched(key)
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX], ids=["plain", "htmx"])
+@pytest.mark.parametrize("route", [r for r in of(PROJECT) if "channel" in r.arguments], ids=ids)
+def test_under_another_project_a_channel_does_not_exist(
     outsider: User, key: Key, route: Route, headers: dict[str, str]
 ) -> None:
     client = signed_in(outsider)
     for method in METHODS:
-        real = asked(client, method, route.path({"slug": "elsewhere", "key_id": key.key_id}), headers)
-        none = asked(client, method, route.path({"slug": "elsewhere", "key_id": "A" * 12}), headers)
+        real = asked(client, method, route.path(NOTHING | {"slug": "elsewhere", "channel": CHANNEL}), headers)
+        none = asked(client, method, route.path(NOTHING | {"slug": "elsewhere"}), headers)
         assert real == none
         assert real[0] in (404, 405)
-        assert "Docs crawler" not in real[1]
+        assert "Support bot" not in real[1]
     assert_untouched(key)
 
 
 @pytest.mark.parametrize("route", of(PROJECT), ids=ids)
 def test_a_deleted_project_does_not_exist_for_its_own_people(
-    owner: User, project: Project, key: Key, route: Route, at: datetime
+    owner: User, project: Project, named: dict[str, str], route: Route, at: datetime
 ) -> None:
     Project.objects.filter(pk=project.pk).update(deleted_at=at)
     client = signed_in(owner)
     for method in ("get", "post"):
-        status, said = asked(client, method, route.path({"slug": "acme", "key_id": key.key_id}), {})
+        status, said = asked(client, method, route.path(named), {})
         assert status in (404, 405)
         assert "Acme" not in said
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX], ids=["plain", "htmx"])
+@pytest.mark.parametrize("route", of(PROJECT), ids=ids)
+def test_a_project_that_requires_a_second_factor_is_closed_without_one(
+    owner: User, project: Project, key: Key, route: Route, headers: dict[str, str]
+) -> None:
+    Project.objects.filter(pk=project.pk).update(require_second_factor=True)
+    client, path = signed_in(owner), route.path({"slug": "acme", "key_id": key.key_id})
+    led = 0
+    for method in METHODS:
+        response = getattr(client, method)(path, headers=headers)
+        assert "Acme" not in response.content.decode()
+        if response.status_code != 405:
+            assert leads_to(response).startswith(SECOND_FACTOR)
+            led += 1
+    assert led
+    assert_untouched(key)
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX], ids=["plain", "htmx"])
+@pytest.mark.parametrize("route", of(PROJECT), ids=ids)
+def test_with_one_it_is_open(
+    owner: User, project: Project, key: Key, route: Route, headers: dict[str, str]
+) -> None:
+    Project.objects.filter(pk=project.pk).update(require_second_factor=True)
+    enrol(owner)
+    client, path = signed_in(owner), route.path({"slug": "acme", "key_id": key.key_id})
+    for method in ("get", "post"):
+        assert not leads_to(getattr(client, method)(path, headers=headers)).startswith(SECOND_FACTOR)
+
+
+def leads_to(response: Any) -> str:
+    """Return where an answer leads, a browser or htmx; "" where it leads nowhere."""
+    address: str = response.headers.get("HX-Redirect") or response.headers.get("Location", "")
+    return address
 
 
 def test_staff_without_a_membership_are_outsiders_too(outsider: User, project: Project) -> None:
@@ -237,20 +379,49 @@ def assert_untouched(key: Key) -> None:
     found = Key.objects.get(pk=key.pk)
     assert (found.version, found.revoked_at, found.confirmed_at) == (key.version, None, None)
     assert Key.objects.filter(project=key.project).count() == 2
+    channel = Channel.objects.get(project=key.project)
+    assert (channel.name, channel.version, channel.closed_at) == ("Support bot", 1, None)
+    assert Invitation.objects.filter(accepted_at=None, revoked_at=None, version=1).count() == 1
+    provider_key = ProviderKey.objects.get(project=key.project)
+    upstream = Upstream.objects.get(project=key.project)
+    assert (provider_key.version, upstream.version) == (1, 1)
+    assert upstream.provider_key == provider_key
 
 
 # What every URL keeps to
 
 
 @pytest.mark.parametrize("route", of(PERSONAL | PROJECT), ids=ids)
-def test_a_get_never_writes(owner: User, key: Key, route: Route) -> None:
+def test_a_get_never_writes(owner: User, named: dict[str, str], route: Route) -> None:
     owner.set_password("correct horse battery")
     owner.save()
     client = signed_in(owner)
     with CaptureQueriesContext(connection) as queries:
-        client.get(route.path({"slug": "acme", "key_id": key.key_id}))
-    written = [query["sql"] for query in queries if not query["sql"].startswith("SELECT")]
-    assert written == []
+        client.get(route.path(named))
+    assert written(queries) == []
+
+
+@pytest.mark.parametrize("route", of(PERSONAL), ids=ids)
+def test_a_get_never_writes_for_whoever_has_a_second_factor(owner: User, route: Route) -> None:
+    owner.set_password("correct horse battery")
+    owner.save()
+    enrol(owner)
+    client = signed_in(owner)
+    with CaptureQueriesContext(connection) as queries:
+        client.get(route.path({}))
+    assert written(queries) == []
+
+
+def test_a_get_never_writes_while_one_is_set_up(owner: User) -> None:
+    client = freshen(signed_in(owner))
+    client.post(SECOND_FACTOR)
+    with CaptureQueriesContext(connection) as queries:
+        assert Page(client.get(f"{SECOND_FACTOR}set-up/")).heading == "Set up an app"
+    assert written(queries) == []
+
+
+def written(queries: CaptureQueriesContext) -> list[str]:
+    return [query["sql"] for query in queries if not query["sql"].startswith("SELECT")]
 
 
 ODD: Final = ["%00", "%ff", "a%0ab", "%F0%9F%94%91", "..", "'"]
@@ -261,7 +432,7 @@ ODD: Final = ["%00", "%ff", "a%0ab", "%F0%9F%94%91", "..", "'"]
 def test_no_path_breaks_it(owner: User, project: Project, route: Route, text: str) -> None:
     client = signed_in(owner, raise_request_exception=False)
     for odd in route.arguments:
-        given = {"slug": "acme", "key_id": "A" * 12} | {odd: text}
+        given = {"slug": "acme", **NOTHING} | {odd: text}
         for method in ("get", "post"):
             response = getattr(client, method)(route.path(given))
             assert 400 <= response.status_code < 500

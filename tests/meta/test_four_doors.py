@@ -18,13 +18,14 @@ from django.test import Client
 from django.urls import reverse
 
 from keys import lifecycle
+from keys.drafts import Edit
 from keys.kinds import NEVER_EXPIRES, KeyType
 from keys.lifecycle import Issued
 from keys.models import Key
 from projects.audit import Actor
-from projects.models import AuditEvent, Project, User
-from tests.factories import IssuedFactory, UserFactory
-from tests.web.pages import signed_in
+from projects.models import AuditEvent, Channel, Project, User
+from tests.factories import ChannelFactory, IssuedFactory, UserFactory
+from tests.web.pages import Page, freshen, signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -45,6 +46,15 @@ class Door:
     def issue(self, name: str, *scopes: str, nonce: str = "") -> str:
         raise NotImplementedError
 
+    def issue_agent(self, name: str, *scopes: str) -> str:
+        raise NotImplementedError
+
+    def issue_channel(self, name: str, channel: str, holder: str) -> str:
+        raise NotImplementedError
+
+    def edit(self, key: Key, version: int = 1, **changes: str) -> str:
+        raise NotImplementedError
+
     def renew(self, key: Key) -> str:
         raise NotImplementedError
 
@@ -60,11 +70,20 @@ class Door:
     def revoke(self, key: Key, reason: str = "") -> str:
         raise NotImplementedError
 
+    def open_channel(self, name: str, kind: str = "teams") -> str:
+        raise NotImplementedError
+
+    def edit_channel(self, channel: Channel, name: str, kind: str = "teams", version: int = 1) -> str:
+        raise NotImplementedError
+
+    def close_channel(self, channel: Channel) -> str:
+        raise NotImplementedError
+
 
 class Console(Door):
     def __init__(self, project: Project, owner: User) -> None:
         super().__init__(project)
-        self.client = signed_in(owner)
+        self.client = freshen(signed_in(owner))
 
     def _post(self, name: str, data: dict[str, Any], *key_id: str) -> str:
         response = self.client.post(reverse(name, args=[self.project.slug, *key_id]), data)
@@ -73,6 +92,15 @@ class Console(Door):
     def issue(self, name: str, *scopes: str, nonce: str = "") -> str:
         form = {"type": "restricted", "lifetime": "never", "environment": "live", "scopes": scopes}
         return self._post("key_create", {**form, "name": name, "nonce": nonce or uuid.uuid4().hex})
+
+    def issue_agent(self, name: str, *scopes: str) -> str:
+        page = Page(self.client.get(reverse("agent_create", args=[self.project.slug])))
+        form = page.form_of("Generate").fields()
+        return self._post("agent_create", {**form, "name": name} | ({"scopes": scopes} if scopes else {}))
+
+    def edit(self, key: Key, version: int = 1, **changes: str) -> str:
+        form = {"version": version, "name": key.name, "note": key.note}
+        return self._post("key_edit", form | changes, key.key_id)
 
     def renew(self, key: Key) -> str:
         return self._post("key_renew", {"version": key.version}, key.key_id)
@@ -89,6 +117,16 @@ class Console(Door):
     def revoke(self, key: Key, reason: str = "") -> str:
         return self._post("key_revoke", {"reason": reason}, key.key_id)
 
+    def open_channel(self, name: str, kind: str = "teams") -> str:
+        return self._post("channel_create", {"name": name, "kind": kind})
+
+    def edit_channel(self, channel: Channel, name: str, kind: str = "teams", version: int = 1) -> str:
+        fields = {"name": name, "kind": kind, "version": version}
+        return self._post("channel_edit", fields, channel.slug)
+
+    def close_channel(self, channel: Channel) -> str:
+        return self._post("channel_close", {}, channel.slug)
+
 
 class Administration(Door):
     def __init__(self, project: Project) -> None:
@@ -98,6 +136,20 @@ class Administration(Door):
     def revoke(self, key: Key, reason: str = "") -> str:
         response = self.client.post(f"/admin/keys/key/{key.key_id}/revoke/", {"reason": reason})
         return OF_STATUS[response.status_code]
+
+    def _channel(self, path: str, fields: dict[str, Any]) -> str:
+        response = self.client.post(f"/admin/projects/channel/{path}/", fields)
+        return OF_STATUS[response.status_code]
+
+    def open_channel(self, name: str, kind: str = "teams") -> str:
+        return self._channel("add", {"project": self.project.slug, "name": name, "kind": kind})
+
+    def edit_channel(self, channel: Channel, name: str, kind: str = "teams", version: int = 1) -> str:
+        fields = {"name": name, "kind": kind, "version": version}
+        return self._channel(f"{self.project.slug}.{channel.slug}/rename", fields)
+
+    def close_channel(self, channel: Channel) -> str:
+        return self._channel(f"{self.project.slug}.{channel.slug}/close", {})
 
 
 class Json(Door):
@@ -117,6 +169,18 @@ class Json(Door):
     def issue(self, name: str, *scopes: str, nonce: str = "") -> str:
         headers = {"Idempotency-Key": nonce} if nonce else {}
         return self._post("", {"name": name, "scopes": scopes, "expires_at": None}, **headers)
+
+    def issue_agent(self, name: str, *scopes: str) -> str:
+        return self._post("", {"name": name, "type": "agent", "scopes": scopes})
+
+    def issue_channel(self, name: str, channel: str, holder: str) -> str:
+        body = {"name": name, "type": "channel", "channel": channel, "holder": holder, "expires_at": None}
+        return self._post("", body)
+
+    def edit(self, key: Key, version: int = 1, **changes: str) -> str:
+        body = json.dumps({"version": version, **changes})
+        path = f"/api/v1/keys/{key.key_id}"
+        return OF_STATUS[self.client.patch(path, body, content_type="application/json").status_code]
 
     def renew(self, key: Key) -> str:
         return self._post(f"/{key.key_id}/renew", {"version": key.version})
@@ -148,6 +212,14 @@ class CommandLine(Door):
         picked = [word for scope in scopes for word in ("--scope", scope)]
         once = ["--idempotency-key", nonce] if nonce else []
         return self._run("issue", self.project.slug, name, "--never", *picked, *once)
+
+    def issue_agent(self, name: str, *scopes: str) -> str:
+        picked = [word for scope in scopes for word in ("--scope", scope)]
+        return self._run("issue", self.project.slug, name, "--type", "agent", *picked)
+
+    def issue_channel(self, name: str, channel: str, holder: str) -> str:
+        where = ["--channel", channel, "--holder", holder]
+        return self._run("issue", self.project.slug, name, "--type", "channel", "--never", *where)
 
     def renew(self, key: Key) -> str:
         return self._run("renew", self.project.slug, key.key_id)
@@ -199,6 +271,19 @@ class Stage:
     def key(self, name: str = "Docs crawler", **fields: Any) -> Issued:
         return IssuedFactory(project=self.project, name=name, expires_at=NEVER_EXPIRES, at=self.at, **fields)
 
+    def channel_key(self, name: str = "Teams", holder: str = "Ward 3") -> Key:
+        if not self.project.channels.exists():
+            ChannelFactory(project=self.project, slug="support", name="Support bot")
+        held = {"type": KeyType.CHANNEL, "channel": "support", "holder": holder}
+        return self.key(name, **held).key
+
+    def edited(self) -> Key:
+        """A key that somebody has changed since it was read."""
+        key, actor = self.key().key, Actor.system("Otis")
+        changes = Edit(note="Otis was here.")
+        lifecycle.edit(self.project, key.key_id, changes, actor=actor, at=self.at, version=1)
+        return key
+
     def revoked(self) -> Key:
         key = self.key().key
         return lifecycle.revoke(self.project, key.key_id, actor=Actor.system("Otis"), at=self.at)
@@ -211,11 +296,28 @@ class Stage:
         lifecycle.rotate(self.project, old.key_id, grace=day, actor=Actor.system(), at=self.at)
         return old
 
+    def channel(self, keys: int = 0, **fields: Any) -> Channel:
+        channel = ChannelFactory(project=self.project, slug="support-bot", name="Support bot", **fields)
+        for number in range(keys):
+            held = {"type": KeyType.CHANNEL, "channel": channel.slug, "holder": f"Shop {number}"}
+            self.key(f"Key {number}", **held)
+        return channel
+
+    def agent(self) -> Key:
+        key: Key = IssuedFactory(
+            project=self.project, name="Release agent", at=self.at, type=KeyType.AGENT
+        ).key
+        return key
+
     def automator(self) -> Key:
         return Key.objects.get(project=self.project, type=KeyType.SYSTEM)
 
 
 ALL: Final = ("console", "admin", "json", "command line")
+# Channels are for people to make and to end.
+PEOPLE: Final = ("console", "admin")
+MACHINES: Final = ("json", "command line")
+EDITORS: Final = ("console", "json")
 
 
 def _twice(door: Door, stage: Stage) -> str:
@@ -227,6 +329,11 @@ def _twice(door: Door, stage: Stage) -> str:
 def _taken(door: Door, stage: Stage) -> str:
     stage.key("Docs crawler")
     return door.issue("docs CRAWLER", "sources:read")
+
+
+def _channel(door: Door, stage: Stage, channel: str = "support", holder: str = "Ward 4") -> str:
+    stage.channel_key()
+    return door.issue_channel("Slack", channel, holder)
 
 
 SCENES: Final = {
@@ -258,6 +365,53 @@ SCENES: Final = {
     "resume what isn't paused": Scene(lambda door, stage: door.resume(stage.key().key), DONE),
     "resume what is revoked": Scene(lambda door, stage: door.resume(stage.revoked()), CONFLICT),
     "revoke what was rotated": Scene(lambda door, stage: door.revoke(stage.rotated()), DONE, ALL),
+    "issue an agent key": Scene(lambda door, stage: door.issue_agent("Release agent"), DONE),
+    "issue an agent key with a scope": Scene(
+        lambda door, stage: door.issue_agent("Release agent", "sources:read"), DONE
+    ),
+    "issue an agent key without a name": Scene(lambda door, stage: door.issue_agent(" "), REFUSED),
+    "issue an agent key with an unknown scope": Scene(
+        lambda door, stage: door.issue_agent("Release agent", "sources:paint"), REFUSED
+    ),
+    "issue a channel key": Scene(_channel, DONE, MACHINES),
+    "issue a channel key in no channel": Scene(
+        lambda door, stage: _channel(door, stage, channel="nowhere"), REFUSED, MACHINES
+    ),
+    "issue a channel key to nobody": Scene(
+        lambda door, stage: _channel(door, stage, holder=" "), REFUSED, MACHINES
+    ),
+    "issue a channel key to a holder twice": Scene(
+        lambda door, stage: _channel(door, stage, holder="ward 3"), REFUSED, MACHINES
+    ),
+    "edit": Scene(
+        lambda door, stage: door.edit(stage.key().key, name="Wiki crawler", note="New"), DONE, EDITORS
+    ),
+    "edit an agent key": Scene(
+        lambda door, stage: door.edit(stage.agent(), name="Shipping agent"), DONE, EDITORS
+    ),
+    "edit a channel key": Scene(
+        lambda door, stage: door.edit(stage.channel_key(), name="Teams, ward 3"), DONE, EDITORS
+    ),
+    "edit nothing": Scene(lambda door, stage: door.edit(stage.key().key), DONE, EDITORS),
+    "edit to a name that is taken": Scene(
+        lambda door, stage: door.edit(stage.key().key, name="automator KEY"), REFUSED, EDITORS
+    ),
+    "edit to a note that is a token": Scene(
+        lambda door, stage: door.edit(stage.key().key, note=TOKEN_SHAPED), REFUSED, EDITORS
+    ),
+    "edit what was changed meanwhile": Scene(
+        lambda door, stage: door.edit(stage.edited(), note="Late."), CONFLICT, EDITORS
+    ),
+    "edit what is revoked": Scene(
+        lambda door, stage: door.edit(stage.revoked(), 2, note="Late."), CONFLICT, EDITORS
+    ),
+    "edit the Automator Key": Scene(
+        lambda door, stage: door.edit(stage.automator(), name="Mine"),
+        CONFLICT,
+        EDITORS,
+    ),
+    "revoke an agent key": Scene(lambda door, stage: door.revoke(stage.agent(), "Done"), DONE, ALL),
+    "revoke a channel key": Scene(lambda door, stage: door.revoke(stage.channel_key(), "Done"), DONE, ALL),
     "revoke": Scene(lambda door, stage: door.revoke(stage.key().key, "Laptop stolen"), DONE, ALL),
     "revoke without a reason": Scene(lambda door, stage: door.revoke(stage.key().key), DONE, ALL),
     "revoke for a reason that is too long": Scene(
@@ -277,6 +431,34 @@ SCENES: Final = {
     "renew what is revoked": Scene(lambda door, stage: door.renew(stage.revoked()), CONFLICT),
     "renew the Automator Key": Scene(
         lambda door, stage: door.renew(stage.automator()), DONE, but=(("json", FORBIDDEN),)
+    ),
+    "open_channel": Scene(lambda door, stage: door.open_channel("Support bot"), DONE, PEOPLE),
+    "open a channel under a name that is taken": Scene(
+        lambda door, stage: door.open_channel(stage.channel().name.upper()), REFUSED, PEOPLE
+    ),
+    "open a channel of an unknown kind": Scene(
+        lambda door, stage: door.open_channel("Support bot", "fax"), REFUSED, PEOPLE
+    ),
+    "open a channel under a name that is a token": Scene(
+        lambda door, stage: door.open_channel(TOKEN_SHAPED), REFUSED, PEOPLE
+    ),
+    "edit_channel": Scene(
+        lambda door, stage: door.edit_channel(stage.channel(), "Help bot", "slack"), DONE, PEOPLE
+    ),
+    "edit a channel without a change": Scene(
+        lambda door, stage: door.edit_channel(stage.channel(), "Support bot"), DONE, PEOPLE
+    ),
+    "edit a channel that was changed meanwhile": Scene(
+        lambda door, stage: door.edit_channel(stage.channel(version=2), "Help bot"), CONFLICT, PEOPLE
+    ),
+    "edit a channel that is closed": Scene(
+        lambda door, stage: door.edit_channel(stage.channel(closed_at=stage.at), "Help bot"),
+        CONFLICT,
+        PEOPLE,
+    ),
+    "close_channel": Scene(lambda door, stage: door.close_channel(stage.channel(keys=2)), DONE, PEOPLE),
+    "close a channel that is closed": Scene(
+        lambda door, stage: door.close_channel(stage.channel(closed_at=stage.at)), CONFLICT, PEOPLE
     ),
 }
 
@@ -301,24 +483,31 @@ _EVENTS: Final[dict[tuple[str, str], list[tuple[str, str, dict[str, Any]]]]] = {
 
 
 def _events(project: Project) -> list[tuple[str, str, dict[str, Any]]]:
-    """What the log says of keys, without who and when, and without which other key."""
-    events = AuditEvent.objects.filter(project_id=project.pk, object_kind="key").order_by("number")
-    return [(event.verb, event.object_label, _alike(event.changes)) for event in events]
+    """What the log says of keys and channels, without who, when and which; an agent key by its life."""
+    kinds = ("key", "channel")
+    events = AuditEvent.objects.filter(project_id=project.pk, object_kind__in=kinds).order_by("number")
+    return [(event.verb, event.object_label, _alike(event)) for event in events]
 
 
-def _alike(changes: dict[str, Any]) -> dict[str, Any]:
-    return changes | dict.fromkeys(_OF_ITS_OWN & changes.keys())
+def _alike(event: AuditEvent) -> dict[str, Any]:
+    changes: dict[str, Any] = event.changes | dict.fromkeys(_OF_ITS_OWN & event.changes.keys())
+    if changes.get("type") != KeyType.AGENT:
+        return changes
+    lives = datetime.fromisoformat(changes["expires_at"]) - event.at
+    return changes | {"expires_at": f"after {lives}"}
 
 
 def test_a_door_that_has_a_verb_is_in_its_scenes() -> None:
     """A verb that a door learns later must be played there too."""
-    for verb in ("issue", "renew", "rotate", "pause", "resume", "revoke"):
+    keys = ("issue", "issue_agent", "issue_channel", "edit", "renew", "rotate", "pause", "resume", "revoke")
+    for verb in (*keys, "open_channel", "edit_channel", "close_channel"):
         having = {
             name
             for name, door in zip(ALL, (Console, Administration, Json, CommandLine), strict=True)
             if getattr(door, verb) is not getattr(Door, verb)
         }
-        assert set(SCENES[verb].doors) == having
+        scene = {"issue_agent": "issue an agent key", "issue_channel": "issue a channel key"}.get(verb, verb)
+        assert set(SCENES[scene].doors) == having
 
 
 def test_a_key_is_of_one_kind_whatever_door_it_came_through(project: Project, doors: dict[str, Door]) -> None:

@@ -17,14 +17,28 @@ ROOT: Final = Path(settings.BASE_DIR)
 NO_PAGE: Final = {
     "home": "a redirect",
     "key_search": "the list",
+    "agent_search": "the list",
     "key_confirm": "the list",
     "key_resume": "the list",
     "key_env": "a file",
+    "invitation_mine": "the page of the invitation",
+    "provider_key_search": "the list",
+    "upstream_select": "the list",
+    "recovery_codes_download": "a file",
+    "recovery_codes_saved": "a redirect",
+    "audit_filter": "the log",
+    "audit_csv": "a file",
 }
 # Templates that no URL is called after, and who shows them.
 NO_URL: Final = {
     "keys/key_once.html": "key_create and key_renew, to the POST that made a secret",
     "keys/key_conflict.html": "every verb that came too late",
+    "keys/channel_conflict.html": "every verb on a channel that was closed meanwhile",
+    "keys/invitation_link.html": "member_invite and invitation_renew, to the POST that made a link",
+    "keys/member_conflict.html": "every verb on members and invitations that came too late",
+    "projects/invitation_closed.html": "invitation and invitation_mine, where it lets nobody in",
+    "keys/provider_conflict.html": "provider_key_edit and upstream_select, where somebody came too late",
+    "projects/recovery_codes.html": "second_factor_activate and recovery_codes_make, to the POST",
     "projects/settings.html": "what the pages of a project's settings extend",
 }
 

@@ -69,6 +69,16 @@ def test_no_password_link_gets_into_a_line() -> None:
     assert clean(form) == form
 
 
+@pytest.mark.parametrize("token", ["aB3" * 14 + "x", "aB3" * 5])
+def test_no_invitation_gets_into_a_line(token: str) -> None:
+    """Half of a link is taken out as well; the public id of an invitation stays."""
+    assert clean(f"/invitations/{token}/") == "/invitations/[redacted]/"
+    assert token not in json.dumps(line("GET %s", f"http://x/invitations/{token}/"))
+    known = "/projects/acme/settings/members/invitations/aB3aB3aB3aB3/revoke/"
+    assert clean(known) == known
+    assert clean("/invitations/mine/aB3aB3aB3aB3/") == "/invitations/mine/aB3aB3aB3aB3/"
+
+
 def report(request: HttpRequest | None = None) -> str:
     reporter = Reporter(request, *failing(TOKEN))
     return reporter.get_traceback_text() + reporter.get_traceback_html()

@@ -1,8 +1,10 @@
+import html
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.redaction import holds_token, redact
+from config.redaction import blot, holds_any, holds_token, key_id_in, redact, sent_secrets
 from keys import tokens
 from keys.tokens import ALPHABET
 
@@ -30,6 +32,10 @@ KEY_ID, SECRET = "7Fq2aB3cD4eF", "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZab"
         TEXT[:30] + "\n" + TEXT[30:],
         TEXT[:30] + "\u0301" + TEXT[30:],
         "".join(chr(ord(char) + 0xFEE0) for char in TEXT),
+        # Keys of providers, by their shape.
+        "sk-proj-Zq3vT8mB1xW6nR4cK9yL2pD7",
+        "sk-ant-api03-aB3_dE-5gH7jK9mN1pQ",
+        "key=AIzaSyA-1234567890abcdefghijklmnopqrstu",
     ],
 )
 def test_a_token_or_its_secret_is_noticed(text: str) -> None:
@@ -48,6 +54,8 @@ def test_a_token_or_its_secret_is_noticed(text: str) -> None:
         "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         "D41D8CD98F00B204E9800998ECF8427ED41D8CD98F00B204",
         "2f1c9a54-3c8e-4b0a-9d7b-0d6d1f8f5b6e",
+        "sk-learn-pipeline-for-docs-2",
+        "Task-Force-of-2026-and-later",
         "docs-crawler.of-the-second-team.example.org/with/a/long/path",
     ],
 )
@@ -78,3 +86,47 @@ def test_redacting_twice_changes_nothing_more(text: str) -> None:
 def test_every_part_that_reaches_into_the_secret_is_noticed(length: int, rest: str) -> None:
     assert holds_token("kr_live_" + rest[:length])
     assert redact("kr_live_" + rest[:length]) == "kr_live_[redacted]"
+
+
+# What was sent in a field of a secret name
+
+ODD = 'it\'s \\ "odd" <b>&</b>'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [ODD, repr(ODD), repr({"secret": [ODD]}), repr(repr([ODD])), html.escape(ODD), html.escape(repr([ODD]))],
+)
+def test_a_secret_is_blotted_out_however_it_is_written(text: str) -> None:
+    assert holds_any(text, [ODD])
+    assert "odd" not in blot(f"before {text} after", [ODD])
+    assert not holds_any(blot(text, [ODD]), [ODD])
+
+
+def test_only_fields_of_secret_names_are_secret_and_only_what_is_long_enough() -> None:
+    fields = [
+        ("secret", ["value-one", "short"]),
+        ("name", ["Docs crawler"]),
+        ("password1", ["correct horse"]),
+    ]
+    assert sent_secrets(fields) == ["value-one", "correct horse"]
+    assert blot("Docs crawler", []) == "Docs crawler"
+
+
+@pytest.mark.parametrize(
+    ("text", "key_id"),
+    [
+        (TEXT, KEY_ID),
+        (f"Bearer {TEXT}!", KEY_ID),
+        (TEXT[8:], KEY_ID),
+        (TEXT[:30], KEY_ID),
+        (TEXT[:20], KEY_ID),
+        (SECRET, ""),
+        (TEXT[:19], ""),
+        (f"{TEXT[8:]}x", ""),
+        ("Docs crawler", ""),
+        ("", ""),
+    ],
+)
+def test_the_public_part_of_a_token_is_read(text: str, key_id: str) -> None:
+    assert key_id_in(text) == key_id

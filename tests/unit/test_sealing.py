@@ -104,6 +104,20 @@ def test_after_a_rotation_old_values_open_and_new_ones_need_the_new_key() -> Non
         before.open(sealed_after, PLACE)
 
 
+def test_it_knows_what_is_under_the_newest_key_and_what_only_says_so() -> None:
+    before, after = Keyring([OLD]), Keyring([NEW, OLD])
+    assert not after.is_newest(before.seal(CANARY, PLACE))
+    sealed = after.seal(CANARY, PLACE)
+    assert after.is_newest(sealed)
+    assert after.is_newest(memoryview(sealed))  # type: ignore[arg-type]
+    assert not before.is_newest(sealed)
+    assert after.newest_id == sealed[1:5].hex()
+    for junk in (b"", b"\x01", sealed[:4], b"\x02" + sealed[1:]):
+        assert not after.is_newest(junk)
+    # By its header alone: only opening it proves it.
+    assert after.is_newest(sealed[:5])
+
+
 def test_it_opens_what_postgresql_hands_over() -> None:
     ring = Keyring([NEW])
     assert ring.open(memoryview(ring.seal(CANARY, PLACE)), PLACE) == CANARY  # type: ignore[arg-type]

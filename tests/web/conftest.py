@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
+from keys.kinds import KeyType
 from keys.lifecycle import Issued
-from projects.models import Project, User
-from tests.factories import IssuedFactory, acting
+from projects.models import Channel, Project, User
+from tests.factories import ChannelFactory, IssuedFactory, acting
 from tests.web.pages import HTMX
 
 MakeKey = Callable[..., Issued]
@@ -37,3 +38,20 @@ def make(project: Project, owner: User, at: datetime) -> MakeKey:
         return IssuedFactory(project=project, name=name, **given)
 
     return make
+
+
+@pytest.fixture
+def support(project: Project) -> Channel:
+    """An open channel of Acme."""
+    return ChannelFactory(project=project, slug="support-bot", name="Support bot")
+
+
+@pytest.fixture
+def hold(make: MakeKey) -> MakeKey:
+    """Makes a key of a channel: of Support bot, stored, held by whom it is called after."""
+
+    def hold(name: str = "Bot for Nora", holder: str = "", **fields: Any) -> Issued:
+        held = {"type": KeyType.CHANNEL, "channel": "support-bot", "holder": holder or name}
+        return make(name, **held | fields)
+
+    return hold

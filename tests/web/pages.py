@@ -3,6 +3,7 @@
 And a visitor without JavaScript, who knows a page only by what stands on it.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -133,7 +134,7 @@ class Page(Node):
 
     @property
     def title(self) -> str:
-        return self.one("title").text
+        return self.one("head").one("title").text
 
     @property
     def heading(self) -> str:
@@ -259,6 +260,24 @@ class Visitor:
 def signed_in(user: User, **options: Any) -> Client:
     client = Client(**options)
     client.force_login(user)
+    return client
+
+
+def freshen(client: Client) -> Client:
+    """Let whoever is signed in have given their password a moment ago."""
+    return _proven(client, time.time())
+
+
+def let_half_an_hour_pass(client: Client) -> Client:
+    """Let whoever is signed in have given their password, but too long ago."""
+    return _proven(client, time.time() - 30 * 60 - 1)
+
+
+def _proven(client: Client, at: float) -> Client:
+    session = client.session
+    session["account_authentication_methods"] = [{"method": "password", "at": at}]
+    session["account_authentication_methods_user"] = session["_auth_user_id"]
+    session.save()
     return client
 
 

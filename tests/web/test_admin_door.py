@@ -9,8 +9,8 @@ from django.test import Client
 from keys.lifecycle import Issued
 from keys.models import Key
 from projects.audit import Actor
-from projects.models import Project, User
-from tests.factories import IssuedFactory, UserFactory
+from projects.models import Invitation, Project, User
+from tests.factories import ChannelFactory, IssuedFactory, UserFactory, invited
 from tests.meta.template_lint import findings
 from tests.web.administration import ADMIN, crawled, routes
 from tests.web.pages import Page, signed_in
@@ -75,8 +75,9 @@ def test_a_flag_that_was_taken_away_counts_at_once(ines: User) -> None:
 def test_only_what_belongs_here_is_here(ines: User) -> None:
     names = {name.rpartition("_")[0] for name in routes() if name.endswith("_changelist")}
     assert names == {
-        "keys_key", "projects_auditevent", "projects_membership", "projects_project",
-        "projects_resource", "projects_user",
+        "keys_key", "keys_providerkey", "keys_upstream", "projects_auditevent", "projects_channel",
+        "projects_invitation", "projects_membership", "projects_project", "projects_resource",
+        "projects_user",
     }  # fmt: skip
 
 
@@ -92,7 +93,8 @@ def test_what_is_not_there_is_404_and_repeats_nothing(ines: User) -> None:
     client = signed_in(ines)
     token = "kr_live_" + "Q" * 56
     for kind in ("keys/key", "projects/project", "projects/membership", "projects/resource",
-                 "projects/user", "projects/auditevent"):  # fmt: skip
+                 "projects/channel", "projects/user", "projects/auditevent",
+                 "projects/invitation"):  # fmt: skip
         for address in ("nothing", "acme.0", ".", "-.999", "0", "9" * 30, "a%00b", token):
             response = client.get(f"/admin/{kind}/{address}/change/")
             assert response.status_code == 404, (kind, address)
@@ -113,6 +115,9 @@ def furnished(project: Project, owner: User, ines: User, at: datetime) -> tuple[
     from keys import lifecycle
 
     issued = IssuedFactory(project=project, at=at, note="Reads the docs.")
+    ChannelFactory(project=project, slug="support")
+    IssuedFactory(project=project, at=at, type="channel", channel="support", holder="Support desk")
+    invited(project, owner)
     Key.objects.filter(pk=issued.key.pk).update(sealed=b"SEALEDCANARY")
     ended = IssuedFactory(project=project, at=at)
     lifecycle.revoke(project, ended.key.key_id, actor=Actor.system(), at=at, reason="Laptop stolen")
@@ -130,6 +135,7 @@ def test_no_page_shows_a_hash_a_sealed_copy_or_a_secret(
         key = Key.objects.get(pk=issued.key.pk)
         canaries += [key.secret_hash, issued.token, issued.token[20:58]]
     canaries += [row.secret_hash for row in Key.objects.all()]
+    canaries += [row.token_hash for row in Invitation.objects.all()]
     for url, page in pages.items():
         found = [canary for canary in canaries if canary in page.source]
         assert not found, url
@@ -175,9 +181,16 @@ def test_an_address_with_a_nul_is_a_bad_request(ines: User) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["secret_hash__startswith=a", "password__startswith=a", "user__password__startswith=a", "id=1", "x=1"],
+    [
+        "secret_hash__startswith=a",
+        "token_hash__startswith=a",
+        "password__startswith=a",
+        "user__password__startswith=a",
+        "id=1",
+        "x=1",
+    ],
 )
 def test_no_address_filters_by_a_column_of_its_own_choice(ines: User, query: str) -> None:
     client = signed_in(ines)
-    for kind in ("keys/key", "projects/user", "projects/membership"):
+    for kind in ("keys/key", "projects/user", "projects/membership", "projects/invitation"):
         assert client.get(f"/admin/{kind}/?{query}").status_code == 400

@@ -16,7 +16,7 @@ from keys.models import Key, KeyActivity
 from keys.verification import Outcome, check
 from projects.audit import Actor
 from projects.models import AuditEvent, Project, User
-from tests.factories import IssuedFactory, MembershipFactory, ProjectFactory, UserFactory
+from tests.factories import ChannelFactory, IssuedFactory, MembershipFactory, ProjectFactory, UserFactory
 from tests.web.conftest import MakeKey
 from tests.web.pages import Page, Visitor, path_and_query, signed_in
 
@@ -91,6 +91,32 @@ def test_it_is_filtered_by_project_type_environment_state_and_maker(
         assert found[query] == set()
 
 
+def test_agent_keys_and_channel_keys_are_listed_by_their_type(
+    staff: Client, make: MakeKey, project: Project, at: datetime
+) -> None:
+    ChannelFactory(project=project, slug="support")
+    make("Release agent", type=KeyType.AGENT)
+    make("Old scout", type=KeyType.AGENT, at=at - timedelta(days=120))
+    make("Teams", type=KeyType.CHANNEL, channel="support", holder="Ward 3")
+    assert listed(staff, "?type=agent") == ["Old scout", "Release agent"]
+    assert listed(staff, "?type=agent&state=expired") == ["Old scout"]
+    assert listed(staff, "?type=channel") == ["Teams"]
+    page = Page(staff.get(f"{KEYS}?type=agent"))
+    assert [row["Type"].text for row in page.rows("Keys")] == ["Agent", "Agent"]
+    for name in ("Agent", "Channel"):
+        assert path_and_query(page.content.find("a", name)[0].attrs["href"])[1]["type"] == name.lower()
+
+
+def test_an_agent_key_is_read_and_revoked(staff: Client, make: MakeKey) -> None:
+    issued = make("Release agent", type=KeyType.AGENT)
+    page = Page(staff.get(page_of(issued)))
+    told = dict(zip(page.texts("dt"), page.texts("dd"), strict=True))
+    assert (told["Type"], told["Access"]) == ("Agent", "agents:run chat:send providers:use")
+    response = staff.post(f"{KEYS}{issued.key.key_id}/revoke/", {"reason": "Done"})
+    assert response.status_code == 303
+    assert Key.objects.get(pk=issued.key.pk).revoked_reason == "Done"
+
+
 def test_the_filters_are_links_that_keep_one_another(staff: Client, make: MakeKey) -> None:
     make("Docs crawler")
     page = Page(staff.get(f"{KEYS}?project=acme&type=restricted&after=nothing"))
@@ -133,18 +159,24 @@ def queries_of(client: Client, url: str) -> list[str]:
         KEYS, f"{KEYS}?project=acme", f"{KEYS}?state=expired", f"{KEYS}?q=crawler",
         "/admin/projects/project/", "/admin/projects/project/acme/change/", "/admin/projects/auditevent/",
         "/admin/projects/auditevent/?project=acme", "/admin/projects/membership/",
-        "/admin/projects/user/", "/admin/projects/resource/",
+        "/admin/projects/user/", "/admin/projects/resource/", "/admin/projects/channel/",
+        "/admin/keys/key/?channel=acme.support-bot",
     ],
 )  # fmt: skip
 def test_no_list_counts_or_reads_more_than_a_page(
     staff: Client, project: Project, url: str, at: datetime
 ) -> None:
     MembershipFactory(project=project)
+    ChannelFactory(project=project, slug="support-bot", name="Support bot")
+    held = {"type": KeyType.CHANNEL, "channel": "support-bot"}
     IssuedFactory(project=project, name="A crawler", at=at - timedelta(days=9), expires_at=at)
+    IssuedFactory(project=project, holder="Nora", **held)
     staff.get(url)
     few = queries_of(staff, url)
     for number in range(60):
         IssuedFactory(project=project, name=f"Crawler {number}", at=at - timedelta(days=9), expires_at=at)
+        IssuedFactory(project=project, holder=f"Shop {number}", **held)
+        ChannelFactory(project=project, slug=f"bot-{number}")
     many = queries_of(staff, url)
     assert len(many) == len(few), "a query for each row"
     assert not [sql for sql in many if "COUNT(" in sql.upper()]

@@ -6,8 +6,10 @@ from django.test import Client
 
 from config.sessions import SessionStore
 from projects.models import SITE_LOG, AuditEvent, Project, User
+from projects.second_factor import has_second_factor
+from tests.authenticator import enrol
 from tests.factories import UserFactory
-from tests.web.pages import Page, Visitor, signed_in
+from tests.web.pages import Page, Visitor, let_half_an_hour_pass, signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -243,10 +245,12 @@ def secured() -> User:
     return User.objects.create_user("jan@example.test", PASSWORD, name="Jan", is_staff=True)
 
 
-@pytest.mark.parametrize("verb", ["add/", "{}/edit/", "{}/link/", "{}/deactivate/", "{}/reactivate/"])
+@pytest.mark.parametrize(
+    "verb", ["add/", "{}/edit/", "{}/link/", "{}/secondfactor/", "{}/deactivate/", "{}/reactivate/"]
+)
 def test_what_concerns_accounts_asks_for_the_password_again(secured: User, otto: User, verb: str) -> None:
     url = PEOPLE + verb.format(otto.pk)
-    client = sign_in(secured.email, PASSWORD)
+    client = let_half_an_hour_pass(sign_in(secured.email, PASSWORD))
     asked = client.get(url)
     assert asked["Location"].startswith("/account/reauthenticate/?next=")
     client.post(asked["Location"], {"password": PASSWORD})
@@ -254,7 +258,7 @@ def test_what_concerns_accounts_asks_for_the_password_again(secured: User, otto:
 
 
 def test_what_is_posted_too_late_is_neither_done_nor_kept(secured: User) -> None:
-    client = sign_in(secured.email, PASSWORD)
+    client = let_half_an_hour_pass(sign_in(secured.email, PASSWORD))
     response = client.post(f"{PEOPLE}add/", {"email": "mara@example.test", "name": "CANARY"})
     assert (response.status_code, response["Location"]) == (303, f"{PEOPLE}add/")
     assert not User.objects.filter(email="mara@example.test").exists()
@@ -267,3 +271,45 @@ def test_reading_does_not_ask(secured: User, otto: User) -> None:
     client = sign_in(secured.email, PASSWORD)
     for url in ("/admin/", PEOPLE, f"{PEOPLE}{otto.pk}/change/", "/admin/keys/key/"):
         assert client.get(url).status_code == 200
+
+
+# The second factor of somebody who lost it
+
+
+def test_a_second_factor_is_removed_for_somebody_who_lost_it(ines: User, otto: User) -> None:
+    url = f"{PEOPLE}{otto.pk}/change/"
+    visitor = Visitor(ines)
+    page = visitor.visit(url)
+    assert not page.find("a", "Remove second factor")
+    app = enrol(otto)
+    page = visitor.visit(url)
+    assert "10 of 10 recovery codes left" in page.content.text
+    assert app.secret not in page.source
+    page = visitor.follow("Remove second factor")
+    assert page.heading == "Remove the second factor of Otto Berg?"
+    assert "make sure that it is they who ask" in page.content.text
+    page = visitor.press("Remove second factor")
+    assert page.messages() == ["Otto Berg has no second factor any more."]
+    assert not has_second_factor(otto)
+    event = events()[-1]
+    assert (event.verb, event.actor_label, event.object_id) == (
+        "person.second_factor_removed", "Ines Varga", str(otto.pk),
+    )  # fmt: skip
+    assert is_in(sign_in(otto.email, PASSWORD))
+
+
+def test_removing_what_is_not_there_is_said(staff: Client, otto: User) -> None:
+    response = staff.post(f"{PEOPLE}{otto.pk}/secondfactor/")
+    assert response.status_code == 422
+    assert Page(response).problems() == ["Otto Berg has no second factor."]
+
+
+def test_staff_with_a_second_factor_may_confirm_by_a_code(secured: User, otto: User) -> None:
+    app = enrol(secured)
+    client = sign_in(secured.email, PASSWORD)
+    client.post("/account/login/code/", {"code": app.code()})
+    url = f"{PEOPLE}{otto.pk}/edit/"
+    asked = let_half_an_hour_pass(client).get(url)["Location"]
+    code = Page(client.get(asked)).link("Use a code instead")
+    assert client.post(code, {"code": app.recovery_codes[0]})["Location"] == url
+    assert client.get(url).status_code == 200

@@ -13,14 +13,25 @@ from keys.kinds import NEVER_EXPIRES, KeyType
 from keys.models import Key
 from keys.verification import check
 from projects.models import AuditEvent, User
+from tests.authenticator import enrol
 from tests.web.conftest import MakeKey
-from tests.web.pages import HTMX, Node, Page, Visitor, signed_in, url_of
+from tests.web.pages import (
+    HTMX,
+    Node,
+    Page,
+    Visitor,
+    freshen,
+    let_half_an_hour_pass,
+    signed_in,
+    url_of,
+)
 
 pytestmark = pytest.mark.django_db
 
 TOKEN = "kr_live_7Fq2AAAAbbbb" + "S3cretS3cretS3cretS3cretS3cretS3cretS3" + "x9Qa12"
 SECRET = TOKEN[20:58]
 HERE = "/projects/acme/settings/keys/new/"
+PASSWORD = "correct horse battery"
 LOOKS_LIKE_A_KEY = "That looks like an API key. Keys don't belong here: nobody should be able to read it."
 UNSEEN = "Use letters, digits, blanks and punctuation that can be seen."
 
@@ -29,7 +40,8 @@ Typed = str | Sequence[str]
 
 @pytest.fixture
 def mara(owner: User) -> Client:
-    return signed_in(owner)
+    """An owner who has just signed in."""
+    return freshen(signed_in(owner))
 
 
 def filled(**typed: Typed) -> dict[str, Typed]:
@@ -448,6 +460,66 @@ def test_the_form_as_it_comes_asks_for_what_these_tests_send(mara: Client, way: 
     sent = filled(name="", scopes=[])
     assert form.keys() - {"csrfmiddlewaretoken"} == sent.keys() - {"scopes"}
     assert all(form[name] == [sent[name]] for name in sent.keys() - {"nonce", "scopes"})
+
+
+# A privileged key asks for the password
+
+
+@pytest.fixture
+def stale(owner: User) -> Client:
+    """An owner who gave the password too long ago."""
+    owner.set_password(PASSWORD)
+    owner.save(update_fields=["password"])
+    return let_half_an_hour_pass(signed_in(owner))
+
+
+def test_a_privileged_key_asks_for_the_password_in_the_same_form(stale: Client, way: dict[str, str]) -> None:
+    typed = {"type": "privileged", "name": "Zendesk sync", "note": "Asked for by Ada"}
+    response = create(stale, way, **typed)
+    assert response.status_code == 422
+    page = Page(response)
+    assert page.problems() == page.error_of("current_password") == ["Enter your password."]
+    fields = page.form_of("Generate").fields()
+    assert (fields["type"], fields["name"], fields["note"]) == (
+        ["privileged"], ["Zendesk sync"], ["Asked for by Ada"],
+    )  # fmt: skip
+    assert Page(create(stale, way, **typed, current_password="not this one")).problems() == [
+        "That password isn't right."
+    ]
+    assert not people_keys()
+    assert Page(create(stale, way, **typed, current_password=PASSWORD)).heading == "Copy your key now"
+    # Good for half an hour.
+    assert create(stale, way, type="privileged", name="Another").status_code == 200
+
+
+def test_a_code_of_the_second_factor_will_do(stale: Client, owner: User, way: dict[str, str]) -> None:
+    app = enrol(owner)
+    response = create(stale, way, type="privileged", current_code=app.wrong_code())
+    assert Page(response).error_of("current_code") == ["That code isn't right, or was used before."]
+    assert create(stale, way, type="privileged", current_code=app.code()).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["viewer", "restricted"])
+def test_another_key_asks_for_none(stale: Client, way: dict[str, str], kind: str) -> None:
+    # What a browser filled in where it isn't asked for isn't tried either.
+    response = create(stale, way, type=kind, current_password="not this one")
+    assert response.status_code == 200
+    assert len(people_keys()) == 1
+
+
+def test_the_password_stands_where_a_privileged_key_is_spoken_of(stale: Client) -> None:
+    block = Page(stale.get(HERE)).one("div", class_="leak-privileged")
+    assert block.one("input", name_="current_password")
+    assert "Asked for a privileged key alone." in block.text
+
+
+def test_an_operator_is_never_asked(operator: User) -> None:
+    page = Page(let_half_an_hour_pass(signed_in(operator)).get(HERE))
+    assert not page.content.find("input", type="password")
+
+
+def test_whoever_has_just_signed_in_is_not_asked(mara: Client) -> None:
+    assert not Page(mara.get(HERE)).content.find("input", type="password")
 
 
 # Who may

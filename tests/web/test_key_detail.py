@@ -112,8 +112,8 @@ def test_it_tells_the_life_of_the_key_last_things_first(
     revoke(project, key.key_id, actor=by_mara, at=days[2], reason="Left <the> team")
     assert detail(mara, key).one("ol").texts("li") == [
         f"Mara Lindqvist revoked this key: Left <the> team {Moment.of(days[2]).text} · 192.0.2.41",
-        f"Otis Brandt stored its secret {Moment.of(days[1]).text} · 192.0.2.9",
-        f"Otis Brandt gave it a new secret {Moment.of(days[0]).text} · 192.0.2.9",
+        f"Otis Brandt stored the secret of this key {Moment.of(days[1]).text} · 192.0.2.9",
+        f"Otis Brandt gave this key a new secret {Moment.of(days[0]).text} · 192.0.2.9",
         f"Otis Brandt created this key {Moment.of(at).text}",
     ]
 
@@ -138,10 +138,24 @@ def test_a_revoked_key_says_when_by_whom_and_why(
 def test_what_may_be_done_is_offered_by_name(mara: Client, make: MakeKey) -> None:
     fresh, stored = make("Fresh", confirmed=False).key, make("Stored").key
     page = detail(mara, fresh)
-    assert actions(page) == ["Get a new secret", "Pause Fresh", "Revoke Fresh"]
+    assert actions(page) == ["Get a new secret", "Edit Fresh", "Pause Fresh", "Revoke Fresh"]
     assert page.link("Revoke Fresh") == url_of("key_revoke", fresh.key_id)
     assert page.link("Get a new secret") == url_of("key_renew", fresh.key_id)
-    assert actions(detail(mara, stored)) == ["Rotate Stored", "Pause Stored", "Revoke Stored"]
+    assert page.link("Edit Fresh") == url_of("key_edit", fresh.key_id)
+    assert actions(detail(mara, stored)) == ["Rotate Stored", "Edit Stored", "Pause Stored", "Revoke Stored"]
+
+
+def test_an_agent_key_s_page_leads_back_to_its_tab(mara: Client, make: MakeKey) -> None:
+    page = detail(mara, make("Release agent", type=KeyType.AGENT).key)
+    assert page.link("Agent keys") == url_of("agent_list")
+    assert page.title == "Release agent · Agent keys · Acme · Keyrack"
+
+
+def test_an_operator_is_offered_to_edit_their_own_alone(operator: User, make: MakeKey) -> None:
+    client = signed_in(operator)
+    mine = actions(detail(client, make("Mine", by=operator).key))
+    assert mine == ["Rotate Mine", "Edit Mine", "Pause Mine", "Revoke Mine"]
+    assert actions(detail(client, make("Theirs").key)) == ["Pause Theirs", "Revoke Theirs"]
 
 
 def test_a_viewer_is_offered_nothing(viewer: User, make: MakeKey, project: Project) -> None:

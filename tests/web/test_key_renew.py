@@ -13,11 +13,12 @@ from keys.verification import Outcome, check
 from projects.models import AuditEvent, Project, User
 from tests.factories import acting
 from tests.web.conftest import MakeKey
-from tests.web.pages import Page, Visitor, signed_in, url_of
+from tests.web.pages import Page, Visitor, freshen, let_half_an_hour_pass, signed_in, url_of
 
 pytestmark = pytest.mark.django_db
 
 TOKEN = "kr_live_7Fq2AAAAbbbb" + "S3cretS3cretS3cretS3cretS3cretS3cretS3" + "x9Qa12"
+PASSWORD = "correct horse battery"
 TAKEN = "This key's secret was stored or used, so it can't be replaced."
 
 
@@ -186,7 +187,7 @@ def test_a_version_beyond_every_number_is_only_stale(
 def test_the_automator_key_is_renewed_with_a_warning(
     admin: User, automator: Key, way: dict[str, str], at: datetime
 ) -> None:
-    client = signed_in(admin)
+    client = freshen(signed_in(admin))
     page = Page(ask(client, automator, way))
     assert page.heading == "Renew the Automator Key?"
     assert (
@@ -210,6 +211,31 @@ def test_an_operator_may_not_renew_the_automator_key(
     for response in (ask(client, automator, way), renew(client, automator, way)):
         assert response.status_code == 403
     assert Key.objects.get(pk=automator.pk).secret_hash == before
+
+
+@pytest.mark.parametrize("kind", ["system", "privileged"])
+def test_what_may_do_everything_asks_for_the_password_in_the_same_form(
+    admin: User, automator: Key, make: MakeKey, way: dict[str, str], at: datetime, kind: str
+) -> None:
+    admin.set_password(PASSWORD)
+    admin.save(update_fields=["password"])
+    client = let_half_an_hour_pass(signed_in(admin))
+    key = automator if kind == "system" else make(type=kind, scopes=(), confirmed=False).key
+    before = key.secret_hash
+    assert Page(ask(client, key, way)).form_of("Get a new secret").fields()["current_password"] == [""]
+    response = renew(client, key, way)
+    assert response.status_code == 422
+    page = Page(response)
+    assert page.problems() == page.error_of("current_password") == ["Enter your password."]
+    assert renew(client, key, way, current_password="not this one").status_code == 422
+    assert Key.objects.get(pk=key.pk).secret_hash == before
+    assert outcome(shown(renew(client, key, way, current_password=PASSWORD)), at) is Outcome.VALID
+
+
+def test_another_key_asks_for_none(owner: User, fresh: Issued) -> None:
+    client = let_half_an_hour_pass(signed_in(owner))
+    assert not Page(ask(client, fresh.key)).content.find("input", type="password")
+    assert renew(client, fresh.key).status_code == 200
 
 
 # Who may

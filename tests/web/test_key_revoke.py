@@ -386,3 +386,29 @@ def test_without_javascript_keep_key_leads_back(owner: User, crawler: Issued) ->
     visitor.follow("Keep key")
     assert visitor.url == url_of("key_list")
     assert is_living(crawler)
+
+
+# Agent keys
+
+
+def test_an_agent_key_is_revoked_in_its_own_tab(mara: Client, make: MakeKey, at: datetime) -> None:
+    agent = {"type": KeyType.AGENT}
+    older = make("Older", at=at - timedelta(days=2), **agent).key
+    key = make("Release agent", at=at - timedelta(days=1), **agent).key
+    make("Docs crawler")
+    assert Page(ask(mara, key, HTMX)).link("Keep key") == url_of("agent_list")
+    response = revoke(mara, key, HTMX | {"HX-Current-URL": f"{LIST}agents/"}, reason="Replaced")
+    events = json.loads(response["HX-Trigger-After-Settle"])
+    assert events["keyrack:focus"] == {"target": f"#key-{older.key_id}"}
+    page = Page(response)
+    assert names(page, "Agent keys, newest first") == ["Older"]
+    assert names(page, REVOKED) == ["Release agent"]
+    assert revoke(mara, older)["Location"] == url_of("agent_list")
+    late = Page(revoke(mara, older))
+    assert late.link("Back to Agent keys") == url_of("agent_list")
+
+
+def test_with_htmx_on_the_other_tab_the_tab_of_the_key_is_gone_to(mara: Client, make: MakeKey) -> None:
+    key = make("Release agent", type=KeyType.AGENT).key
+    response = revoke(mara, key, HTMX | {"HX-Current-URL": LIST})
+    assert response["HX-Redirect"] == url_of("agent_list")

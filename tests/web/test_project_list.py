@@ -54,7 +54,7 @@ def test_somebody_without_a_project_is_told_what_to_do(way: dict[str, str]) -> N
     page = Page(signed_in(UserFactory()).get(HERE, headers=way))
     assert page.is_whole
     assert page.one("div", class_="empty").one("h2").text == "No projects yet"
-    assert "Create one, or ask an owner to add you to theirs." in page.texts("p")
+    assert "Create one, or ask an owner to invite you to theirs." in page.texts("p")
 
 
 def test_over_twelve_can_be_searched(owner: User) -> None:

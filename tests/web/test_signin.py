@@ -267,6 +267,16 @@ def test_a_refused_password_changes_nothing(
     assert mara.check_password(PASSWORD)
 
 
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_an_account_without_a_password_is_told_how_to_get_one(client: Client, method: str) -> None:
+    client.force_login(User.objects.create_user("jan@example.test"))
+    response = getattr(client, method)(CHANGE)
+    assert response.status_code == (200 if method == "get" else 422)
+    page = response.content.decode()
+    assert "<h1>Your account has no password</h1>" in page
+    assert "Ask whoever runs this Keyrack for a password link" in page
+
+
 # An invented password
 
 

@@ -3,8 +3,6 @@
 import argparse
 import io
 import json
-import os
-import pwd
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -22,11 +20,11 @@ from keys.drafts import Draft
 from keys.kinds import GRACES, Environment, KeyType
 from keys.lifecycle import Issued
 from keys.management.commands._keys import arguments, exits, listings, revocations, streams
+from keys.management.commands._keys.actors import whoever_runs as _actor
 from keys.management.commands._keys.facts import COLUMNS, columns
 from keys.management.commands._keys.tables import Progress, Table
 from keys.models import Key
 from keys.verification import Outcome, Verdict, check
-from projects.audit import Actor
 from projects.models import Project
 from projects.moments import Moment
 
@@ -36,10 +34,13 @@ stands in the way, and the audit log says “command line” with the name of th
 
   keys list acme --q crawler --status expired
   TOKEN=$(manage.py keys issue acme "Docs crawler" --scope sources:read --expires-in 30d)
+  TOKEN=$(manage.py keys issue acme "Release agent" --type agent)
+  keys issue acme "Teams, ward 3" --type channel --channel support --holder "Ward 3"
   keys renew acme --automator
   TOKEN=$(manage.py keys rotate acme 7Fq2aB3dE5gH --grace 7d)
   keys revoke acme 7Fq2aB3dE5gH --reason "Laptop stolen"
   printf %s "$TOKEN" | manage.py keys check --project acme --scope sources:read
+  printf %s "$TOKEN" | manage.py keys check --project acme --channel support
 
 A token never stands in an argument: `check` reads it from standard input; `issue`, `renew` and `rotate` write
 it to standard output and all else to standard error. `keys VERB --help` lists what a verb takes.
@@ -117,6 +118,8 @@ class Command(BaseCommand):
             environment=Environment(asked.environment),
             expires_at=arguments.expiry(asked, at),
             note=asked.note,
+            channel=asked.channel or "",
+            holder=asked.holder,
         )
         catalogue = project.scopes()
         issued = lifecycle.issue(
@@ -208,11 +211,19 @@ class Command(BaseCommand):
 
     def _check(self, asked: Any) -> None:
         if asked.project is not None:
-            _project(asked.project)
+            project = _project(asked.project)
+            if asked.channel:
+                listings.channel_of(project, asked.channel)
         token, at = streams.presented(), timezone.now()
         environment = None if asked.environment == arguments.ANY else asked.environment
         verdict = check(
-            token, at=at, project=asked.project, scopes=asked.scope, environment=environment, counted=False
+            token,
+            at=at,
+            project=asked.project,
+            scopes=asked.scope,
+            environment=environment,
+            channel=asked.channel or "",
+            counted=False,
         )
         self._print(*_verdict_lines(verdict, as_json=asked.json))
         if not verdict.is_valid:
@@ -240,6 +251,8 @@ def _verdict_lines(verdict: Verdict, *, as_json: bool) -> list[str]:
         members["missing"] = verdict.missing
     if as_json:
         return [json.dumps({"verdict": verdict.outcome, **members})]
+    if members.get("channel", "") is None:
+        del members["channel"]
     return [verdict.outcome.value, *(f"{name + ':':<13}{_shown(value)}" for name, value in members.items())]
 
 
@@ -271,12 +284,3 @@ def _key(project: Project, asked: Any) -> Key:
     if key is None:
         raise CommandError(f"There is no key “{asked.key_id}” in {project.slug}.", returncode=exits.REFUSED)
     return key
-
-
-def _actor() -> Actor:
-    """Return the system's user by the process's id: what the environment says, anybody can set."""
-    try:
-        name = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        name = f"user {os.getuid()}"
-    return Actor.system(f"command line ({name})")

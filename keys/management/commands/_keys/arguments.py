@@ -1,14 +1,24 @@
 """What `manage.py keys` is asked with. A token goes no further than here, but to a verb that refuses it."""
 
 import argparse
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any, Final, NoReturn
 
 from django.core.management.base import CommandError, CommandParser
 
 from config.redaction import holds_token
+from keys.drafts import AGENT_END
 from keys.forms import DEFAULT_LIFETIME, LIFETIMES
-from keys.kinds import DEFAULT_GRACE, GRACES, NEVER_EXPIRES, Environment, KeyType
+from keys.kinds import (
+    AGENT_LIFETIME,
+    AGENT_SCOPES,
+    DEFAULT_GRACE,
+    GRACES,
+    NEVER_EXPIRES,
+    Environment,
+    KeyType,
+)
 from keys.management.commands._keys import exits
 from keys.permissions import ISSUABLE
 from keys.querysets import STATUSES
@@ -83,6 +93,7 @@ def _list(verb: argparse.ArgumentParser) -> None:
         "--q", type=_public, default="", metavar="TEXT", help="a part of the name, a key id or a preview"
     )
     verb.add_argument("--type", choices=KeyType.values)
+    verb.add_argument("--channel", type=_some, metavar="SLUG", help="only keys of this channel")
     verb.add_argument("--status", choices=[*STATUSES, REVOKED], help="default: all that aren't revoked")
     verb.add_argument("--environment", choices=Environment.values)
     how_many = verb.add_mutually_exclusive_group()
@@ -95,13 +106,22 @@ def _issue(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--type", choices=ISSUABLE, default=KeyType.RESTRICTED, help="default: %(default)s")
     verb.add_argument(
         "--scope", action="append", default=[], metavar="SCOPE",
-        help="what a restricted key may do, such as sources:read; once for each scope",
+        help="what a restricted or an agent key may do, such as sources:read; once for each scope."
+        f" An agent key for which none is given may {_listed(AGENT_SCOPES)}",
     )  # fmt: skip
+    verb.add_argument(
+        "--channel",
+        type=_some,
+        metavar="SLUG",
+        help="the channel that a channel key is good in",
+    )
+    verb.add_argument("--holder", default="", metavar="NAME", help="who holds a channel key")
     verb.add_argument("--environment", choices=Environment.values, default=Environment.LIVE)
     end = verb.add_mutually_exclusive_group()
     end.add_argument(
-        "--expires-in", choices=_LIFETIMES, default=f"{DEFAULT_LIFETIME}d", help="default: %(default)s"
-    )
+        "--expires-in", choices=_LIFETIMES,
+        help=f"default: {DEFAULT_LIFETIME}d. An agent key ends {AGENT_LIFETIME.days} days after its creation",
+    )  # fmt: skip
     end.add_argument("--expires-on", type=_day, metavar="DATE", help="the last day (UTC), as 2027-02-18")
     end.add_argument("--never", action="store_true", help="never expires; not recommended")
     verb.add_argument("--note", default="", metavar="TEXT")
@@ -147,17 +167,37 @@ def _check(verb: argparse.ArgumentParser) -> None:
         "--environment", choices=[*Environment.values, ANY], default=Environment.LIVE,
         help="default: %(default)s",
     )  # fmt: skip
+    verb.add_argument(
+        "--channel", type=_some, metavar="SLUG",
+        help="where the key is presented; without it a channel key is in the wrong channel",
+    )  # fmt: skip
 
 
-def expiry(asked: Any, at: datetime) -> datetime:
-    """Return when the key that is asked for ends; the verb says whether that is ahead."""
+def expiry(asked: Any, at: datetime) -> datetime | None:
+    """Return when the key that is asked for ends; the verb says whether that is ahead.
+
+    None for an agent key. Raises CommandError where one shall end otherwise.
+    """
+    if asked.type == KeyType.AGENT:
+        _refuse_end(asked)
+        return None
     if asked.never:
         return NEVER_EXPIRES
     if asked.expires_on is None:
-        return at + _LIFETIMES[asked.expires_in]
+        return at + _LIFETIMES[asked.expires_in or f"{DEFAULT_LIFETIME}d"]
     # The end of today is ahead, its beginning isn't: “Choose a date after today.”
     ahead = asked.expires_on > at.astimezone(UTC).date()
     return datetime.combine(asked.expires_on, time.max if ahead else time.min, UTC)
+
+
+def _refuse_end(asked: Any) -> None:
+    if asked.never or asked.expires_on or asked.expires_in:
+        said = f"{AGENT_END} Leave --expires-in, --expires-on and --never out."
+        raise CommandError(said, returncode=exits.MISUSED)
+
+
+def _listed(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _public(text: str) -> str:
@@ -186,7 +226,7 @@ def _day(text: str) -> date:
 
 
 def _some(text: str) -> str:
-    # An unset variable of a script's, most likely: it would make a key each time.
+    # An unset variable of a script's, most likely: it would make a key each time, or mean every channel.
     if not text.strip():
         raise argparse.ArgumentTypeError("it is empty.")
     return _public(text)

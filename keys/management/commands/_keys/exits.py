@@ -39,7 +39,7 @@ VERDICTS: Final[dict[Outcome, int]] = {
 
 MEANINGS: Final[dict[int, str]] = {
     DONE: "done; for check: the key is valid",
-    REFUSED: "the input was refused, or there is no such project or key",
+    REFUSED: "the input was refused, or there is no such project, channel or key",
     MISUSED: "the arguments can't be understood, or one of them looks like a token",
     CONFLICT: "too late or not twice: already revoked, in use, protected, or an idempotency key spent before",
     NOT_PERMITTED: "not permitted",

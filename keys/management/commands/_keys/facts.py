@@ -21,7 +21,7 @@ def columns(key: Key, at: datetime) -> Sequence[str]:
         key.preview,
         key.key_id,
         KeyType(key.type).label,
-        access_of(key),
+        f"{access_of(key)} in {key.channel.slug}" if key.channel else access_of(key),
         key.status(at).value,
         timestamp(key.created_at),
         "never" if use == NEVER_USED else timestamp(use),

@@ -11,6 +11,7 @@ from django.utils.html import format_html
 
 from config.fragments import see_other
 from keys import lifecycle
+from keys.admin.channels import channel_address, channel_at
 from keys.forms import RevokeForm
 from keys.kinds import NEVER_USED, Environment, KeyType
 from keys.models import Key
@@ -52,6 +53,21 @@ class PersonFilter(LinkedFilter):
         return queryset.filter(created_by_id=int(value)) if is_number(value) else queryset.none()
 
 
+class ChannelFilter(LinkedFilter):
+    """The channel that the key is of."""
+
+    title = "channel"
+    parameter_name = "channel"
+
+    def named(self, value: str) -> str:
+        channel = channel_at(value)
+        return channel.name if channel else ""
+
+    def matching(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        channel = channel_at(value)
+        return queryset.filter(channel=channel) if channel else queryset.none()
+
+
 @admin.register(Key)
 class KeyAdmin(StaffAdmin):
     heading = "Keys"
@@ -61,14 +77,15 @@ class KeyAdmin(StaffAdmin):
     list_filter = (
         ProjectFilter,
         PersonFilter,
+        ChannelFilter,
         choice_filter("type", KeyType.choices),
         choice_filter("environment", Environment.choices),
         StateFilter,
     )
     list_display = ("named", "preview", "in_project", "kind", "state", "used", "created", "expires")
     facts: ClassVar = (
-        "preview", "key_id", "in_project", "kind", "access", "environment", "state", "note", "created",
-        "confirmed", "expires", "paused", "used", "revoked",
+        "preview", "key_id", "in_project", "kind", "access", "channel", "holder", "environment", "state",
+        "note", "created", "confirmed", "expires", "paused", "used", "revoked",
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Key]:
@@ -135,6 +152,17 @@ class KeyAdmin(StaffAdmin):
     @admin.display(description="Access")
     def access(self, key: Key) -> str:
         return code(key.scopes) if key.scopes else access_of(key)
+
+    @admin.display(description="Channel")
+    def channel(self, key: Key) -> str:
+        if key.channel is None:
+            return NONE
+        page = object_link("projects_channel", channel_address(key.channel), key.channel.name)
+        return over(page, "closed") if key.channel.closed_at else page
+
+    @admin.display(description="Held by")
+    def holder(self, key: Key) -> str:
+        return said(key.holder) if key.holder else NONE
 
     @admin.display(description="Environment")
     def environment(self, key: Key) -> str:
@@ -215,4 +243,6 @@ class KeyAdmin(StaffAdmin):
 
 def _readable() -> KeyQuerySet:
     """Keys without what nobody may see: it isn't even fetched."""
-    return Key.objects.select_related("project", "activity").defer("secret_hash", "sealed")
+    return Key.objects.select_related("project", "activity", "channel__project").defer(
+        "secret_hash", "sealed"
+    )

@@ -10,6 +10,7 @@ from typing import Final
 
 from django.core.exceptions import PermissionDenied
 
+from keys import rates
 from keys.kinds import NEVER_USED, KeyType, Status
 from keys.models import Key
 from keys.permissions import may_edit, may_handle, may_pause, may_renew, may_reveal
@@ -109,6 +110,13 @@ def access_of(key: Key) -> str:
         return "Read, chat"
     picked = key.scopes.split()
     return ", ".join(picked) if len(picked) <= _SCOPES_SPELT_OUT else f"{len(picked)} scopes"
+
+
+def limits_of(key: Key) -> list[str]:
+    """Return where a key may be used from and how often, a line each; nothing where it isn't limited."""
+    rate = rates.parse(key.rate)
+    networks = f"Only from {key.networks.replace(' ', ', ')}" if key.networks else ""
+    return [*filter(None, [networks, f"At most {rate.count:,} uses per {rate.per}" if rate else ""])]
 
 
 def in_use(key: Key, at: datetime) -> bool:

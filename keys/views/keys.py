@@ -13,16 +13,19 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from keys import lifecycle
-from keys.forms import EditForm, KeyForm, RenewForm, RevokeForm, RotateForm
+from keys.forms import KeyForm
+from keys.forms_life import EditForm, RenewForm, RevokeForm, RotateForm
+from keys.kinds import PICKS_SCOPES
 from keys.listing import PROJECT_KEYS, tab_of
 from keys.models import Key
 from keys.permissions import may_edit, may_renew
-from keys.rows import Row, allowed, in_use
+from keys.rows import Row, allowed, in_use, limits_of
 from keys.timeline import last_change, told
 from keys.verification import proves
 from keys.views import pages
 from keys.views.channel_pages import came_from
 from keys.views.pages import GetOrPost
+from keys.widening import widening
 from projects.access import Access, project_for
 from projects.forms import QuietForm
 from projects.models import AuditEvent, Role
@@ -62,6 +65,7 @@ def key_detail(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
         "channel": key.channel,
         "scopes": key.grant.listed(access.project.scopes()),
         "environment": key.get_environment_display(),
+        "limits": limits_of(key),
         "may_renew_automator": key.is_protected and allowed(may_renew, actor, key),
         "predecessor": Key.objects.filter(successor=key).first(),
         "successor": Key.objects.filter(predecessor=key).first(),
@@ -116,7 +120,9 @@ def key_edit(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
     access = project_for(request.user, slug, at_least=Role.OPERATOR)
     key, at = pages.key_of(access, key_id), timezone.now()
     may_edit(access.actor(request), key)
-    form = EditForm(pages.posted(request), key=key)
+    catalogue = access.project.catalogue() if key.type in PICKS_SCOPES else []
+    seen: dict[str, Any] = {"key": key, "role": access.role, "catalogue": catalogue, "at": at}
+    form = EditForm(pages.posted(request), request=request, **seen)
     try:
         lifecycle.refuse_editing(key, at)
         if request.method == "POST" and form.is_valid():
@@ -237,12 +243,13 @@ def _left_behind(access: Access, key: Key, at: datetime) -> dict[str, Any]:
     return {"issued": named, "issued_count": count, "issued_more": count - NAMED_AT_MOST}
 
 
-def _edit(request: HttpRequest, access: Access, key: Key, form: EditForm, at: datetime) -> HttpResponse:
+def _edit(request: HttpRequest, access: Access, before: Key, form: EditForm, at: datetime) -> HttpResponse:
     version = form.cleaned_data["version"]
     key = lifecycle.edit(
-        access.project, key.key_id, form.edit(), actor=access.actor(request), at=at, version=version
+        access.project, before.key_id, form.edit(), actor=access.actor(request), at=at, version=version
     )
-    return pages.back(request, access, key, f"{key.name} was saved.", focus=key.key_id)
+    more = widening(before, key)
+    return pages.back(request, access, key, f"{key.name} was saved.{more}", focus=key.key_id)
 
 
 def _revoke(request: HttpRequest, access: Access, key: Key, reason: str, at: datetime) -> HttpResponse:

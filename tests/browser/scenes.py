@@ -1130,6 +1130,66 @@ def edit_overtaken(page: Page) -> None:
     expect(page.get_by_text("Ada Okafor changed this key")).to_be_visible()
 
 
+@scene("edit access and limits")
+def edit_access(page: Page) -> None:
+    crawler = Key.objects.get(name="Docs crawler", project__slug="acme")
+    limits = Edit(networks=["192.0.2.0/24", "2001:db8:85a3::/48"], rate="100/minute")
+    lifecycle.edit(
+        crawler.project, crawler.key_id, limits, actor=Actor.system(), at=timezone.now(), version=1
+    )
+    at_key(page, "Docs crawler")
+    page.get_by_role("link", name="Edit Docs crawler").click()
+    settled(page, "Edit Docs crawler")
+    expect(page.get_by_label("Allowed networks")).to_be_visible()
+
+
+@scene("edit access refused", complaints=(422,))
+def edit_access_refused(page: Page) -> None:
+    edit_access(page)
+    page.get_by_label("Allowed networks").fill("10.0.0.0/33")
+    page.get_by_label("Rate limit").fill("many")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("There is a problem")).to_be_visible()
+
+
+@scene("edit access, with the password")
+def edit_access_password(page: Page) -> None:
+    edit_access(page)
+    page.get_by_label("Keys: read").check()
+
+
+@scene("edit access overtaken", complaints=(409,))
+def edit_access_overtaken(page: Page) -> None:
+    edit_access(page)
+    project, at = Project.objects.get(slug="acme"), timezone.now() - timedelta(seconds=12)
+    changes = Edit(scopes=["chat:read"], networks=["10.0.0.0/8"], rate="", expires_at=NEVER_EXPIRES)
+    admin = Actor.system("Ada Okafor")
+    lifecycle.edit(project, key_id("Docs crawler"), changes, actor=admin, at=at, version=2)
+    page.get_by_label("Expires").select_option("365")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Ada Okafor changed this key")).to_be_visible()
+
+
+@scene("edited to more access")
+def edited_access(page: Page) -> None:
+    edit_access(page)
+    page.get_by_label("Chat: send").check()
+    page.get_by_label("Rate limit").fill("")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("More access than before: chat:send; without a rate limit.")).to_be_visible()
+    at_key(page, "Docs crawler")
+
+
+@scene("create with limits")
+def create_with_limits(page: Page) -> None:
+    page.goto(steps.KEYS)
+    page.get_by_role("link", name="Create API key").click()
+    settled(page, "Create API key")
+    page.locator("summary").filter(has_text="Limits").click()
+    expect(page.get_by_label("Allowed networks")).to_be_visible()
+    page.get_by_label("Allowed networks").fill("192.0.2.0/24")
+
+
 @scene("edit, page", javascript=False)
 def edit_page(page: Page) -> None:
     at_key(page, "Docs crawler", "edit/")

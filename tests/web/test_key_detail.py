@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 import pytest
 from django.test import Client
 
-from keys.kinds import KeyType
-from keys.lifecycle import confirm, renew, revoke
+from keys.drafts import Edit
+from keys.kinds import NEVER_EXPIRES, KeyType
+from keys.lifecycle import confirm, edit, renew, revoke
 from keys.models import Key, KeyActivity
 from projects.models import Project, User
 from projects.moments import Moment
@@ -116,6 +117,27 @@ def test_it_tells_the_life_of_the_key_last_things_first(
         f"Otis Brandt gave this key a new secret {Moment.of(days[0]).text} · 192.0.2.9",
         f"Otis Brandt created this key {Moment.of(at).text}",
     ]
+
+
+def test_an_edit_is_told_with_each_value_before_and_after(
+    mara: Client, make: MakeKey, project: Project, owner: User, at: datetime
+) -> None:
+    key = make(expires_at=at + timedelta(days=30)).key
+    changes = Edit(
+        name="Wiki <crawler>", scopes=["chat:read", "chat:send"], expires_at=NEVER_EXPIRES,
+        networks=["10.0.0.0/8"], rate="100/minute",
+    )  # fmt: skip
+    edit(project, key.key_id, changes, actor=acting(owner, project), at=at, version=1)
+    page = detail(mara, key)
+    told = page.one("ol", class_="timeline").find("li")[0]
+    assert told.one("ul").texts("li") == [
+        "Key name: Docs crawler → Wiki <crawler>",
+        "Scopes: sources:read → chat:read, chat:send",
+        f"Expires: {Moment.of(at + timedelta(days=30)).text} → never",
+        "Allowed networks: none → 10.0.0.0/8",
+        "Rate limit: none → 100/minute",
+    ]
+    assert facts(page)["Limits"] == "Only from 10.0.0.0/8 At most 100 uses per minute"
 
 
 def test_the_life_of_one_key_is_not_anothers(mara: Client, make: MakeKey) -> None:

@@ -1,6 +1,6 @@
 """The console's pages about keys. Each fetches through the door, calls a verb and answers."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
@@ -12,7 +12,9 @@ from django.utils.text import slugify
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from keys import lifecycle
+from config.fragments import answer, is_fragment
+from keys import lifecycle, usage
+from keys.first_calls import FirstCall
 from keys.forms import KeyForm
 from keys.forms_life import EditForm, RenewForm, RevokeForm, RotateForm
 from keys.kinds import PICKS_SCOPES
@@ -60,10 +62,17 @@ def key_detail(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
     key = pages.key_of(access, key_id)
     actor, at = access.actor(request), timezone.now()
     events = AuditEvent.objects.filter(project_id=access.project.pk, object_kind="key", object_id=key_id)
+    catalogue = access.project.scopes()
+    used, unused = usage.scopes(key, catalogue)
     context = {
         "row": Row.of(key, actor, at),
+        "stopping": usage.stopping(key, at),
+        "month": usage.month(key, at),
+        "used": used,
+        "unused": unused,
+        "places": usage.places(key),
         "channel": key.channel,
-        "scopes": key.grant.listed(access.project.scopes()),
+        "scopes": key.grant.listed(catalogue),
         "environment": key.get_environment_display(),
         "limits": limits_of(key),
         "may_renew_automator": key.is_protected and allowed(may_renew, actor, key),
@@ -72,6 +81,22 @@ def key_detail(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
         "timeline": [told(event) for event in events.order_by("-number")[:100]],
     }
     return render(request, "keys/key_detail.html", pages.context(access, tab_of(key), **context))
+
+
+@require_safe
+@never_cache
+def key_first_call(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
+    """Whether the key was used since its secret was shown: asked by that dialog until it was.
+
+    While it wasn't, the dialog is answered with nothing: what stands there stays.
+    """
+    access = project_for(request.user, slug)
+    key, at = pages.key_of(access, key_id), timezone.now()
+    proof = FirstCall.of(key, _since(request, key), at)
+    if proof.polls and is_fragment(request):
+        return HttpResponse(status=204, headers={"Vary": "HX-Request"})
+    shown = pages.context(access, tab_of(key), key=key, proof=proof)
+    return answer(request, "keys/key_first_call.html", shown, partial="proof")
 
 
 @require_POST
@@ -153,8 +178,13 @@ def key_revoke(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
     except lifecycle.Conflict as conflict:
         return pages.conflict(request, access, conflict)
     row = Row.of(key, access.actor(request), at)
-    left = _left_behind(access, key, at)
-    shown = {"key": key, "row": row, "in_use": busy, **left, **pages.way_back(came_from(request, key))}
+    shown: dict[str, Any] = {
+        "key": key,
+        "row": row,
+        "in_use": busy,
+        "week": usage.this_week(key, at) if busy else "",
+    }
+    shown |= {**_left_behind(access, key, at), **pages.way_back(came_from(request, key))}
     return pages.form(request, access, tab_of(key), "keys/key_revoke.html", form, **shown)
 
 
@@ -190,6 +220,7 @@ def key_pause(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
     except lifecycle.Conflict as conflict:
         return pages.conflict(request, access, conflict)
     shown: dict[str, Any] = {"key": key, "row": Row.of(key, actor, at), "in_use": in_use(key, at)}
+    shown["week"] = usage.this_week(key, at)
     return pages.form(request, access, tab_of(key), "keys/key_pause.html", QuietForm(), **shown)
 
 
@@ -227,6 +258,17 @@ def key_env(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
     filename = f"{slugify(key.name) or key.key_id}.env"
     response["Content-Disposition"] = f'attachment; filename="{filename}"'
     return response
+
+
+def _since(request: HttpRequest, key: Key) -> datetime:
+    """Return when the secret was shown, as the dialog says; else when the key was made. Raises Http404."""
+    text = request.GET.get("since")
+    if text is None:
+        return key.created_at
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        raise Http404 from None
 
 
 def _version(request: HttpRequest) -> int | None:

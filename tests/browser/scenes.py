@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Final
 
@@ -19,7 +19,7 @@ from keys import lifecycle, recovery
 from keys.channels import close_channel, create_channel, edit_channel
 from keys.drafts import Draft, Edit
 from keys.kinds import NEVER_EXPIRES, KeyType
-from keys.models import Key, KeyActivity, ProviderKey
+from keys.models import DayCount, Key, KeyActivity, ProviderKey, ScopeUse, SourceUse
 from keys.permissions import KeyActor
 from keys.provider_drafts import ProviderEdit
 from keys.providers import edit_provider_key as edit_elsewhere
@@ -110,6 +110,7 @@ def furnish(project: Project, owner: User, operator: User, at: datetime) -> None
         ended = at - timedelta(days=days_ago)
         lifecycle.revoke(project, key.key_id, actor=acting(operator, project), at=ended, reason=reason)
     furnish_channels(project, owner, operator, at)
+    count_uses(project, at)
 
 
 def furnish_channels(project: Project, owner: User, operator: User, at: datetime) -> None:
@@ -143,6 +144,44 @@ def furnish_agents(make: Callable[..., Key], at: datetime) -> None:
     gone = make("Beta agent", 60, **agent)
     actor = Actor.system("Mara Lindqvist")
     lifecycle.revoke(gone.project, gone.key_id, actor=actor, at=at - timedelta(days=3), reason="Replaced")
+
+
+def count_uses(project: Project, at: datetime) -> None:
+    """Give some keys the use of a month: a busy one, one that rests at weekends, one with refusals."""
+    today = at.astimezone(UTC).date()
+    for name, counts in (
+        ("Zendesk sync", (41, 52, 48, 60, 44, 3, 2)),
+        ("Teams bot", (900, 1100, 980, 1204, 30, 20, 700)),
+        ("Docs crawler", (0, 0, 0, 0, 0, 31, 0)),
+        ("Release agent", (5, 0, 9, 12)),
+    ):
+        key = Key.objects.get(project=project, name=name)
+        rows = [(ago, counts[ago % len(counts)]) for ago in range(30)]
+        days = [
+            DayCount(key=key, day=today - timedelta(days=ago), outcome="valid", count=count)
+            for ago, count in rows
+            if count
+        ]
+        DayCount.objects.bulk_create(days)
+    bot = Key.objects.get(project=project, name="Teams bot")
+    for ago, outcome, count in (
+        (1, "scope-missing", 410),
+        (9, "rate-limited", 77),
+        (10, "rate-limited", 1300),
+    ):
+        DayCount.objects.create(key=bot, day=today - timedelta(days=ago), outcome=outcome, count=count)
+    for scope, ago in (("chat:send", 0), ("sources:read", 12)):
+        ScopeUse.objects.create(key=bot, scope=scope, last_used_on=today - timedelta(days=ago))
+    for address, client, count in (
+        ("52.112.3.9", "MS Teams", 20111),
+        ("2001:db8:85a3:1234:5678:8a2e:370:7334", "python-requests", 8),
+        ("192.0.2.41", "", 1),
+        ("", "", 77),
+    ):
+        first, last = at - timedelta(days=27), at - timedelta(minutes=2 + 3 * len(client))
+        SourceUse.objects.create(
+            key=bot, address=address, client=client, count=count, first_used_at=first, last_used_at=last
+        )
 
 
 def used(key: Key, at: datetime, **ago: float) -> None:
@@ -1095,6 +1134,69 @@ def agent_key(page: Page) -> None:
 @scene("an expired agent key")
 def agent_expired(page: Page) -> None:
     at_key(page, "Old scout")
+
+
+# Use
+
+
+@scene("a busy key")
+def busy_key(page: Page) -> None:
+    at_key(page, "Teams bot")
+
+
+@scene("a busy key, as a table")
+def busy_key_table(page: Page) -> None:
+    busy_key(page)
+    page.get_by_text("Show as table").click()
+    expect(page.get_by_role("table", name="Checks of the last 30 days (UTC)")).to_be_visible()
+    page.get_by_role("heading", name="Use", exact=True).scroll_into_view_if_needed()
+
+
+@scene("a busy key, where from")
+def busy_key_places(page: Page) -> None:
+    busy_key(page)
+    page.get_by_role("heading", name="Life of this key").scroll_into_view_if_needed()
+
+
+@scene("a key that was never used")
+def unused_key(page: Page) -> None:
+    at_key(page, "Nightly export")
+
+
+@scene("revoke a busy key")
+def revoke_busy(page: Page) -> None:
+    at_key(page, "Teams bot")
+    page.get_by_role("link", name="Revoke Teams bot").click()
+    settled(page, "Revoke Teams bot?")
+
+
+@scene("rotating keys")
+def rotating_keys(page: Page) -> None:
+    project, at = Project.objects.get(slug="acme"), timezone.now()
+    for name in ("Teams bot", "Docs crawler", "Release agent"):
+        actor = Actor.system("Mara Lindqvist")
+        lifecycle.rotate(project, key_id(name), grace=timedelta(days=1), actor=actor, at=at, confirmed=True)
+    page.goto(steps.KEYS)
+    expect(page.get_by_text("safe to stop")).to_be_visible()
+
+
+@scene("first call seen")
+def first_call_seen(page: Page) -> None:
+    page.goto(steps.KEYS)
+    page.get_by_role("link", name="Create API key").click()
+    settled(page, "Create API key")
+    page.get_by_label("Key name").fill("Docs reader")
+    page.get_by_label("Sources: read").check()
+    page.get_by_role("button", name="Generate").click()
+    expect(page.get_by_text("Waiting for the first call…")).to_be_visible()
+    key = Key.objects.get(name="Docs reader")
+    used(key, timezone.now() + timedelta(seconds=1))
+    expect(page.get_by_text("First call seen from 192.0.2.41")).to_be_visible()
+
+
+@scene("first call, page", javascript=False)
+def first_call_page(page: Page) -> None:
+    at_key(page, "Nightly export", f"first-call/?since={timezone.now():%Y-%m-%dT%H:%M:%SZ}")
 
 
 # Edit

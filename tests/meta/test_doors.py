@@ -95,6 +95,7 @@ PROJECT: Final = {
     "agent_create",
     "key_edit",
     "key_detail",
+    "key_first_call",
     "key_confirm",
     "key_renew",
     "key_rotate",

@@ -1265,6 +1265,7 @@ def invitation_conflict(page: Page) -> None:
     invitations.revoke_invitation(
         project, public_id, actor=acting(owner, project), at=owner.date_joined + timedelta(minutes=1)
     )
+    page.get_by_label("Your password").fill(steps.PASSWORD)
     page.get_by_role("button", name="Revoke invitation").click()
     expect(page.get_by_text("was revoked already")).to_be_visible()
 

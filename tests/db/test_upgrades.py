@@ -208,7 +208,8 @@ def test_what_the_new_columns_say_is_true_of_the_old_rows(upgraded: First) -> No
         assert (key.channel, key.holder, key.holder_folded) == (None, "", "")
         key.validate_constraints()
     project = Project.objects.get()
-    assert not (project.private_upstreams or project.require_second_factor)
+    assert not project.private_upstreams
+    assert not project.require_second_factor
     public_ids = set(User.objects.values_list("public_id", flat=True))
     assert len(public_ids) == 2
     assert all(re.fullmatch("[0-9A-Za-z]{12}", each) for each in public_ids)

@@ -227,7 +227,7 @@ def test_of_those_who_rotate_a_key_one_gets_a_token(project: Project, actor: Act
 def test_a_key_that_is_edited_and_rotated_at_once_keeps_what_was_said_last(
     project: Project, actor: Actor, at: datetime
 ) -> None:
-    """The successor has what the old key said when it was rotated; an edit after that is the old key's own."""
+    """The successor has what the old key said when it was rotated."""
     for turn in range(ROUNDS):
         old = IssuedFactory(project=project, actor=actor, at=at, name=f"Key {turn}")
         act: dict[str, Any] = {"project": project, "key_id": old.key.key_id, "actor": actor, "at": at}
@@ -242,8 +242,8 @@ def test_a_key_that_is_edited_and_rotated_at_once_keeps_what_was_said_last(
         if last == ["key.edited", "key.rotated"]:
             assert (stored.note, new.note) == ("Later", "Later")
         else:
-            # Rotating changed the old key: whoever edits is told.
-            assert isinstance(edited, Stale), edited
+            # Whoever edits is led to the key that took its place.
+            assert isinstance(edited, AlreadyRotated), edited
             assert (stored.note, new.note) == ("", "")
         assert (stored.revoked_at, new.revoked_at) == (at + timedelta(hours=1), None)
 

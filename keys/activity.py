@@ -7,7 +7,7 @@ different keys fill it. What a crash can lose is the last second of counts, neve
 
 import logging
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from multiprocessing.util import Finalize
@@ -22,8 +22,8 @@ from projects.models import Resource
 log = logging.getLogger("keyrack.activity")
 
 EVERY_SECONDS: Final = 1.0
-# So many different counters wake the writer early; twice as many, where it can't write, and what is new is
-# dropped. A counter takes about 200 bytes.
+# So many different counters wake the writer early. Where it can't write there may be twice as many, and what
+# is new then is dropped. A counter takes about 200 bytes.
 SPILL: Final = 5_000
 # Of one key so many places are told apart in a day, by each process; further ones are one row.
 MOST_SOURCES: Final = 100
@@ -46,37 +46,48 @@ class _Calls:
 @dataclass(slots=True)
 class _Buffer:
     """What was counted since the last write: by key, hour and outcome; and of what passed the last use of
-    each key, its scopes, and where its calls came from."""
+    each key, its scopes, and where its calls came from. Of each at most so many: what is new then is dropped.
+    """
 
+    most: int
     counts: dict[tuple[int, int, str], int] = field(default_factory=dict)
     uses: dict[int, tuple[datetime, Source]] = field(default_factory=dict)
     scopes: dict[tuple[int, str], date] = field(default_factory=dict)
     calls: dict[tuple[int, str, str], _Calls] = field(default_factory=dict)
 
-    def add(self, key_pk: int, hour: int, outcome: str, count: int = 1) -> None:
-        place = key_pk, hour, outcome
-        self.counts[place] = self.counts.get(place, 0) + count
+    def add(self, place: tuple[int, int, str], count: int = 1) -> None:
+        if self.takes(self.counts, place):
+            self.counts[place] = self.counts.get(place, 0) + count
 
     def used(self, key_pk: int, at: datetime, source: Source) -> None:
         before = self.uses.get(key_pk)
-        if before is None or before[0] < at:
+        if before[0] < at if before else self.takes(self.uses, key_pk):
             self.uses[key_pk] = at, source
 
     def called(self, place: tuple[int, str, str], calls: _Calls) -> None:
         if before := self.calls.get(place):
             before.add(calls)
-        else:
+        elif self.takes(self.calls, place):
             self.calls[place] = calls
 
-    def take_in(self, other: "_Buffer") -> None:
-        """Add what couldn't be written."""
-        for (key_pk, hour, outcome), count in other.counts.items():
-            self.add(key_pk, hour, outcome, count)
-        for key_pk, (at, source) in other.uses.items():
+    def asked(self, place: tuple[int, str], day: date) -> None:
+        if self.takes(self.scopes, place):
+            self.scopes[place] = day
+
+    def take_in(self, newer: "_Buffer") -> None:
+        """Add what was counted since."""
+        for place, count in newer.counts.items():
+            self.add(place, count)
+        for key_pk, (at, source) in newer.uses.items():
             self.used(key_pk, at, source)
-        for place, calls in other.calls.items():
-            self.called(place, calls)
-        self.scopes = {**other.scopes, **self.scopes}
+        for where, calls in newer.calls.items():
+            self.called(where, calls)
+        for scope, day in newer.scopes.items():
+            self.asked(scope, day)
+
+    def takes(self, counted: Mapping[Any, Any], place: Any) -> bool:
+        """Say whether this is there already, or there is room for it."""
+        return place in counted or len(counted) < self.most
 
     @property
     def size(self) -> int:
@@ -118,7 +129,7 @@ class Activity:
 
     def __init__(self, spill: int = SPILL) -> None:
         self._spill = spill
-        self._buffer = _Buffer()
+        self._buffer = self._empty()
         self._day = _Day()
         self._lock = threading.Lock()
         self._writing = threading.Lock()
@@ -143,36 +154,35 @@ class Activity:
         """
         hour = int(at.timestamp()) // _HOUR
         with self._lock:
-            buffer = self._buffer
-            if buffer.size >= 2 * self._spill and (key_pk, hour, outcome) not in buffer.counts:
-                return
-            buffer.add(key_pk, hour, outcome)
+            self._buffer.add((key_pk, hour, outcome))
             if used:
-                self._note_use(key_pk, at, source, scopes)
-            full = buffer.size >= self._spill
+                self._note_use(key_pk, at, hour // 24, source, scopes)
+            full = self._buffer.size >= self._spill
         if self._writer is None:
             self._start()
-        if full:
+        # A database that is away is asked each second, and not as fast as checks come.
+        if full and not self._failing:
             self._wake.set()
 
-    def _note_use(self, key_pk: int, at: datetime, source: Source, scopes: Sequence[str]) -> None:
+    def _note_use(self, key_pk: int, at: datetime, day: int, source: Source, scopes: Sequence[str]) -> None:
         """Note who used the key for what; the lock is held."""
-        buffer, number = self._buffer, int(at.timestamp()) // (24 * _HOUR)
-        if self._day.number != number:
-            self._day = _Day(number)
-        buffer.used(key_pk, at, source)
-        place = self._day.place(key_pk, source)
-        if len(buffer.calls) < 2 * self._spill or place in buffer.calls:
-            buffer.called(place, _Calls(1, at, at))
+        if self._day.number != day:
+            self._day = _Day(day)
+        self._buffer.used(key_pk, at, source)
+        self._buffer.called(self._day.place(key_pk, source), _Calls(1, at, at))
         for scope in scopes:
-            if self._day.is_new(key_pk, scope):
-                buffer.scopes[key_pk, scope] = _moment(hour=number * 24).date()
+            # In this order: a scope that there was no room for is still to be written.
+            if self._buffer.takes(self._buffer.scopes, (key_pk, scope)) and self._day.is_new(key_pk, scope):
+                self._buffer.asked((key_pk, scope), _moment(hour=day * 24).date())
+
+    def _empty(self) -> _Buffer:
+        return _Buffer(2 * self._spill)
 
     def flush(self) -> None:
         """Write what was counted. Where the database is away it stays in memory, for the next time."""
         with self._writing:
             with self._lock:
-                taken, self._buffer = self._buffer, _Buffer()
+                taken, self._buffer = self._buffer, self._empty()
             if not taken.counts:
                 return
             try:
@@ -189,7 +199,8 @@ class Activity:
 
     def _keep(self, taken: _Buffer) -> None:
         with self._lock:
-            self._buffer.take_in(taken)
+            newer, self._buffer = self._buffer, taken
+            taken.take_in(newer)
 
     def _start(self) -> None:
         with self._writing:
@@ -269,13 +280,16 @@ _CALLED: Final = SourceUse._meta.db_table
 _CALLS: Final = (
     f"INSERT INTO {_CALLED} (key_id, address, client, count, first_used_at, last_used_at) "  # noqa: S608
     "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (key_id, address, client) DO UPDATE SET "
-    f"count = {_CALLED}.count + excluded.count, last_used_at = CASE "
-    f"WHEN excluded.last_used_at > {_CALLED}.last_used_at THEN excluded.last_used_at "
-    f"ELSE {_CALLED}.last_used_at END"
+    f"count = {_CALLED}.count + excluded.count, "
+    f"first_used_at = CASE WHEN excluded.first_used_at < {_CALLED}.first_used_at "
+    f"THEN excluded.first_used_at ELSE {_CALLED}.first_used_at END, "
+    f"last_used_at = CASE WHEN excluded.last_used_at > {_CALLED}.last_used_at "
+    f"THEN excluded.last_used_at ELSE {_CALLED}.last_used_at END"
 )
 _SCOPES: Final = (
     f"INSERT INTO {ScopeUse._meta.db_table} (key_id, scope, last_used_on) VALUES (%s, %s, %s) "  # noqa: S608
-    "ON CONFLICT (key_id, scope) DO UPDATE SET last_used_on = excluded.last_used_on"
+    "ON CONFLICT (key_id, scope) DO UPDATE SET last_used_on = excluded.last_used_on "
+    f"WHERE excluded.last_used_on > {ScopeUse._meta.db_table}.last_used_on"
 )
 
 

@@ -58,7 +58,7 @@ def _no_throttle_from_before() -> None:
 def _counted_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """No thread writes counts into a test's database: a test that wants them says `activity.flush()`."""
     monkeypatch.setattr(Activity, "_start", lambda self: None)
-    activity._buffer, activity._day = type(activity._buffer)(), type(activity._day)()
+    activity._buffer, activity._day = activity._empty(), type(activity._day)()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -120,36 +120,64 @@ def test_a_use_makes_an_unconfirmed_key_a_used_one(issued: Issued, at: datetime)
     assert not type(issued.key).objects.of(issued.key.project).get(pk=issued.key.pk).is_unconfirmed()
 
 
-def test_while_the_database_is_away_nothing_is_lost_and_one_line_is_logged(
-    issued: Issued, at: datetime, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def away(_taken: Any) -> None:
+@pytest.fixture
+def away(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """A database that goes away in the middle of a write."""
+
+    def gone(*_: Any) -> None:
         raise OperationalError("gone")
 
-    check(issued.token, at=at, source=HERE)
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_write", away)
+        patch.setattr(module, "_many", gone)
         patch.setattr(connection, "close", lambda: None)
-        for _ in range(3):
-            activity.flush()
-    check(issued.token, at=at + timedelta(seconds=1), source=HERE)
+        yield patch
+
+
+def test_while_the_database_is_away_nothing_is_lost_and_one_line_is_logged(
+    issued: Issued, at: datetime, away: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for seconds in range(3):
+        check(issued.token, at=at + timedelta(seconds=seconds), source=HERE, scopes=["sources:read"])
+        activity.flush()
+    # What was written before it went away is undone with the rest.
+    assert not HourCount.objects.exists()
+    away.undo()
+    check(issued.token, at=at + timedelta(seconds=3), source=HERE)
     activity.flush()
-    assert sum(hours(issued).values()) == 2
-    assert use(issued).last_used_at == at + timedelta(seconds=1)
+    assert sum(hours(issued).values()) == DayCount.objects.get(key=issued.key).count == 4
+    assert places(issued) == {("192.0.2.41", "curl"): 4}
+    assert ScopeUse.objects.get(key=issued.key).scope == "sources:read"
+    assert use(issued).last_used_at == at + timedelta(seconds=3)
     assert [record.getMessage() for record in caplog.records if record.name == "keyrack.activity"] == [
         "The counts of checks can't be written now: OperationalError"
     ]
 
 
-def test_a_flood_of_different_keys_wakes_the_writer_and_never_fills_the_memory(at: datetime) -> None:
+def test_what_is_kept_for_a_database_that_is_away_has_bounds(at: datetime, away: pytest.MonkeyPatch) -> None:
     counters = Activity(spill=10)
-    for key in range(1, 100):
-        counters.note(key, "valid", at, HERE, used=True)
-    assert counters._wake.is_set()
-    assert len(counters._buffer.counts) == 20
-    # What is there already goes on being counted.
+    for number in range(1, 100):
+        here = Source(f"192.0.2.{number}")
+        counters.note(number, "valid", at, here, used=True, scopes=[f"made:up{number}"])
+        if number % 15 == 0:
+            counters.flush()
+    kept = counters._buffer
+    # The first ones: what fits is never lost for what comes later.
+    assert [key for key, _, _ in kept.counts] == [*kept.uses] == [*range(1, 21)]
+    assert len(kept.calls) == len(kept.scopes) == 20
+    # It is asked again in a second, and not at once.
+    counters._wake.clear()
     counters.note(1, "valid", at, HERE, used=True)
-    assert sum(counters._buffer.counts.values()) == 21
+    assert not counters._wake.is_set()
+    assert kept.counts[1, int(at.timestamp()) // 3600, "valid"] == 2
+
+
+def test_a_flood_of_different_keys_wakes_the_writer_early(at: datetime) -> None:
+    counters = Activity(spill=10)
+    for key in range(1, 10):
+        counters.note(key, "valid", at, HERE, used=True)
+    assert not counters._wake.is_set()
+    counters.note(10, "valid", at, HERE, used=True)
+    assert counters._wake.is_set()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -249,6 +277,10 @@ def test_a_scope_that_passed_is_noted_with_its_day(project: Project, at: datetim
     later = at + timedelta(days=2)
     check(issued.token, at=later, scopes=["sources:read", "chat:read"])
     activity.flush()
+    # Of another process, which writes late.
+    late = Activity()
+    late.note(issued.key.pk, "valid", at, HERE, used=True, scopes=["sources:read"])
+    late.flush()
     found = dict(ScopeUse.objects.values_list("scope", "last_used_on"))
     assert found == {"sources:read": later.date(), "chat:read": later.date()}
 
@@ -283,7 +315,7 @@ def test_where_calls_came_from_is_counted_by_address_and_client(issued: Issued, 
     # What was refused is no use.
     assert places(issued) == {("192.0.2.41", "curl"): 3, ("2001:db8::7", "Zapier"): 1}
     use = SourceUse.objects.get(address="192.0.2.41")
-    assert (use.first_used_at, use.last_used_at) == (at + timedelta(seconds=9), at + timedelta(seconds=9))
+    assert (use.first_used_at, use.last_used_at) == (at, at + timedelta(seconds=9))
 
 
 def test_whoever_changes_their_address_with_every_call_fills_no_table(issued: Issued, at: datetime) -> None:
@@ -299,10 +331,12 @@ def test_whoever_changes_their_address_with_every_call_fills_no_table(issued: Is
     assert places(issued)["2001:db8::1", "curl"] == 2
 
 
-def test_a_flood_of_places_never_fills_the_memory(at: datetime) -> None:
+def test_one_key_that_comes_from_everywhere_takes_no_room_of_the_others(at: datetime) -> None:
     counters = Activity(spill=10)
     for number in range(100):
         counters.note(1, "valid", at, Source(f"192.0.2.{number}"), used=True, scopes=[f"made:up{number}"])
     assert counters._wake.is_set()
-    assert len(counters._buffer.calls) == 20
-    assert counters._buffer.counts[1, int(at.timestamp()) // 3600, "valid"] == 100
+    counters.note(2, "valid", at, HERE, used=True)
+    kept, hour = counters._buffer, int(at.timestamp()) // 3600
+    assert len(kept.calls) == len(kept.scopes) == 20
+    assert kept.counts == {(1, hour, "valid"): 100, (2, hour, "valid"): 1}

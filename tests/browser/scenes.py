@@ -1142,42 +1142,13 @@ def agent_expired(page: Page) -> None:
 @scene("a busy key")
 def busy_key(page: Page) -> None:
     at_key(page, "Teams bot")
-
-
-@scene("a busy key, as a table")
-def busy_key_table(page: Page) -> None:
-    busy_key(page)
     page.get_by_text("Show as table").click()
     expect(page.get_by_role("table", name="Checks of the last 30 days (UTC)")).to_be_visible()
-    page.get_by_role("heading", name="Use", exact=True).scroll_into_view_if_needed()
-
-
-@scene("a busy key, where from")
-def busy_key_places(page: Page) -> None:
-    busy_key(page)
-    page.get_by_role("heading", name="Life of this key").scroll_into_view_if_needed()
 
 
 @scene("a key that was never used")
 def unused_key(page: Page) -> None:
     at_key(page, "Nightly export")
-
-
-@scene("revoke a busy key")
-def revoke_busy(page: Page) -> None:
-    at_key(page, "Teams bot")
-    page.get_by_role("link", name="Revoke Teams bot").click()
-    settled(page, "Revoke Teams bot?")
-
-
-@scene("rotating keys")
-def rotating_keys(page: Page) -> None:
-    project, at = Project.objects.get(slug="acme"), timezone.now()
-    for name in ("Teams bot", "Docs crawler", "Release agent"):
-        actor = Actor.system("Mara Lindqvist")
-        lifecycle.rotate(project, key_id(name), grace=timedelta(days=1), actor=actor, at=at, confirmed=True)
-    page.goto(steps.KEYS)
-    expect(page.get_by_text("safe to stop")).to_be_visible()
 
 
 @scene("first call seen")

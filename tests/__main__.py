@@ -62,8 +62,12 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
 
 def _packages(options: argparse.Namespace) -> list[str]:
     # The docs are tried with curl.
-    servers = ["curl"] if options.only == "sqlite" else ["curl", "postgresql", "redis-server"]
-    return servers + ([] if options.browser == "none" else ["chromium", "libatomic1"])
+    packages = ["curl"]
+    if options.only != "sqlite":
+        packages += ["postgresql", "redis-server"]
+    if options.browser != "none":
+        packages += ["chromium", "chromium-headless-shell", "libatomic1"]
+    return packages
 
 
 @contextmanager

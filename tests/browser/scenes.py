@@ -1175,7 +1175,7 @@ def first_call_page(page: Page) -> None:
 
 @scene("edit")
 def edit(page: Page) -> None:
-    page.goto(steps.AGENTS)
+    at_key(page, "Release agent")
     page.get_by_role("link", name="Edit Release agent").click()
     settled(page, "Edit Release agent")
 

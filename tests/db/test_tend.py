@@ -332,12 +332,12 @@ def test_counts_go_by_their_age_hours_first(project: Project, at: datetime) -> N
     for days in (1, 3, 89, 91, 399, 402):
         count(key, at - timedelta(days=days), times=days)
         StrayCount.objects.create(day=(at - timedelta(days=days)).date(), outcome="unknown", count=days)
-    days = [row.count for row in DayCount.objects.order_by("-day")]
+    by_day = [row.count for row in DayCount.objects.order_by("-day")]
     assert run()[-1] == "11 old counts deleted."
     assert [row.count for row in HourCount.objects.all()] == [1]
     # What the hours have counted stays in their days.
-    assert [row.count for row in DayCount.objects.order_by("-day")] == days[:-1]
-    assert [row.count for row in StrayCount.objects.order_by("-day")] == days[:-1]
+    assert [row.count for row in DayCount.objects.order_by("-day")] == by_day[:-1]
+    assert [row.count for row in StrayCount.objects.order_by("-day")] == by_day[:-1]
     assert ScopeUse.objects.count() == 5
     assert [row.count for row in SourceUse.objects.order_by("-last_used_at")] == [1, 3, 89]
     assert run() == NOTHING_OLD

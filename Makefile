@@ -19,10 +19,12 @@ PIP_COMPILE := $(VENV)/bin/pip-compile --quiet --generate-hashes --strip-extras 
 CHECK_DATA := KEYRACK_DATA=$(CURDIR)/$(VENV)/check-data
 PRODUCTION := KEYRACK_URL=https://keyrack.example.org KEYRACK_TRUSTED_PROXIES=1 KEYRACK_DEBUG=
 
-.PHONY: help run test check bench lock
+.PHONY: help install run test check bench lock
 
 help: ## List the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+install: $(RUN) ## Install what Keyrack needs, without starting it
 
 run: $(RUN) ## Serve http://127.0.0.1:8000 (PORT and KEYRACK_DATA change where)
 	@exec $(PY) manage.py serve

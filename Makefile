@@ -8,6 +8,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 RUN := $(VENV)/.installed-run
 DEV := $(VENV)/.installed-dev
+BENCH := $(VENV)/.installed-bench
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes
 
 # The lock names no host: whoever installs chooses where packages come from.
@@ -18,10 +19,12 @@ PIP_COMPILE := $(VENV)/bin/pip-compile --quiet --generate-hashes --strip-extras 
 CHECK_DATA := KEYRACK_DATA=$(CURDIR)/$(VENV)/check-data
 PRODUCTION := KEYRACK_URL=https://keyrack.example.org KEYRACK_TRUSTED_PROXIES=1 KEYRACK_DEBUG=
 
-.PHONY: help run test check bench lock
+.PHONY: help install run test check bench lock
 
 help: ## List the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+install: $(RUN) ## Install what Keyrack needs, without starting it
 
 run: $(RUN) ## Serve http://127.0.0.1:8000 (PORT and KEYRACK_DATA change where)
 	@exec $(PY) manage.py serve
@@ -39,13 +42,15 @@ check: $(DEV) ## Lint, check the types, the templates, the migrations and the se
 	$(CHECK_DATA) $(PRODUCTION) $(PY) manage.py check --deploy --fail-level WARNING
 	$(CHECK_DATA) $(PY) manage.py makemigrations --check --dry-run
 
-bench: $(DEV) ## Measure, against a peer in the same run
+bench: $(DEV) $(BENCH) ## Measure, against peers in the same run (ARGS="http --quick" chooses)
 	@exec $(PY) -m tests.benchmarks $(ARGS)
 
 lock: $(DEV) ## Lock the dependencies of pyproject.toml anew
 	$(PIP_COMPILE) --output-file=requirements.txt pyproject.toml
 	$(PIP_COMPILE) --extra=dev --allow-unsafe --constraint=requirements.txt \
 		--output-file=requirements-dev.txt pyproject.toml
+	$(PIP_COMPILE) --extra=bench --constraint=requirements-dev.txt \
+		--output-file=requirements-bench.txt pyproject.toml
 
 $(VENV)/.made:
 	@test -n "$(PYTHON)" || { echo "Keyrack needs Python 3.11 or newer; name one with PYTHON=." >&2; exit 1; }
@@ -63,4 +68,9 @@ $(RUN): requirements.txt | $(VENV)/.made
 $(DEV): requirements-dev.txt | $(VENV)/.made
 	@echo "Installing what the tests need"
 	@$(PIP_INSTALL) -r requirements-dev.txt
+	@touch $@
+
+$(BENCH): requirements-bench.txt | $(VENV)/.made
+	@echo "Installing what the benchmarks measure against"
+	@$(PIP_INSTALL) -r requirements-bench.txt
 	@touch $@

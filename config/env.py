@@ -8,6 +8,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -21,6 +22,9 @@ _FLAGS: Final = {
     "1": True, "true": True, "yes": True, "on": True,
     "0": False, "false": False, "no": False, "off": False,
 }  # fmt: skip
+# What a Bearer token is made of (RFC 6750, section 2.1).
+_PASSPHRASE: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+_PASSPHRASE_LENGTH: Final = 20
 _HOST: Final = re.compile(r"\.?[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
 
 
@@ -77,6 +81,35 @@ def port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
         raise ValueError(f"“{text}” is not a port number (1 to 65535)")
     return int(text)
+
+
+def count(most: int) -> Callable[[str], int]:
+    """Return a parser of a whole number from 1 to `most`. It raises ValueError."""
+
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
+            raise ValueError(f"“{text}” is not a whole number from 1 to {most}")
+        return int(text)
+
+    return parse
+
+
+def ip(text: str) -> str:
+    """Parse an address to listen at, such as `0.0.0.0` for all of the machine's. Raises ValueError."""
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise ValueError(f"“{text}” is not an IP address (127.0.0.1 for this machine alone)") from None
+
+
+def passphrase(text: str) -> str:
+    """Parse a secret that is sent in a header. Raises ValueError, without the text: it is a secret."""
+    if len(text) < _PASSPHRASE_LENGTH or not _PASSPHRASE.fullmatch(text):
+        raise ValueError(
+            f"it must be {_PASSPHRASE_LENGTH} characters or more, of letters, digits and -._~+/= alone; "
+            "openssl rand -hex 32 makes one"
+        )
+    return text
 
 
 def base_url(text: str) -> str:

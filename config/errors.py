@@ -1,5 +1,7 @@
 """The answers to what no view answers: a page of our own, and a problem document under /api/."""
 
+import logging
+import sys
 from http import HTTPStatus
 from typing import Final
 
@@ -8,6 +10,10 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.views.decorators.csrf import requires_csrf_token
+
+from config.outages import RETRY_AFTER, is_outage, what_is_away
+
+log = logging.getLogger("keyrack.outages")
 
 _API: Final = "/api/"
 
@@ -37,12 +43,39 @@ def too_many_requests(request: HttpRequest) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer 500 with the request's id. Neither the database nor the session is asked: they may be why."""
+    """Answer 500 with the request's id. Neither the database nor the session is asked: they may be why.
+
+    503 where the error is that one of them is away: it comes back by itself.
+    """
+    error = sys.exc_info()[1]
+    if error is not None and is_outage(error):
+        return _unavailable(request, error)
     reference = getattr(request, "id", "")
     if request.path.startswith(_API):
         return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, f"Reference {reference}.")
     page = render_to_string("500.html", {"reference": reference, "stylesheets": _stylesheets()})
     return HttpResponse(page, status=HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def _unavailable(request: HttpRequest, error: BaseException) -> HttpResponse:
+    away = what_is_away(error)
+    log.error("The %s doesn't answer: %s", away, " ".join(str(error).split()) or type(error).__name__)
+    response: HttpResponse
+    if request.path.startswith(_API):
+        # As keys.problems has it for the API's own calls.
+        response = _problem(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "Keyrack can't reach what it needs. Nothing was decided; try again.",
+            kind="urn:keyrack:problem:unavailable",
+        )
+    else:
+        page = render_to_string("503.html", {"stylesheets": _stylesheets()})
+        response = HttpResponse(page, status=HTTPStatus.SERVICE_UNAVAILABLE)
+    response["Retry-After"] = str(RETRY_AFTER)
+    response["Cache-Control"] = "no-store"
+    # One line is enough: Django would add a traceback for each request of an outage.
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
 
 
 def _answer(request: HttpRequest, status: HTTPStatus, template: str, *, reason: str = "") -> HttpResponse:
@@ -59,9 +92,9 @@ def _stylesheets() -> list[str]:
         return []
 
 
-def _problem(status: HTTPStatus, detail: str) -> HttpResponse:
+def _problem(status: HTTPStatus, detail: str, *, kind: str = "about:blank") -> HttpResponse:
     """A problem document (RFC 9457)."""
-    body = {"type": "about:blank", "title": status.phrase, "status": status.value}
+    body = {"type": kind, "title": status.phrase, "status": status.value}
     return JsonResponse(
         body | ({"detail": detail} if detail else {}),
         status=status,

@@ -1,4 +1,4 @@
-"""The server that `manage.py serve` becomes: granian over WSGI, one worker, several threads."""
+"""The server that `manage.py serve` becomes: granian over WSGI, one worker or more, several threads each."""
 
 import ctypes
 import os
@@ -41,14 +41,14 @@ def load(_target: str) -> Any:
     return application
 
 
-def serve(port: int) -> None:
-    """Serve until SIGTERM or SIGINT."""
+def serve(port: int, *, host: str = HOST, workers: int = 1) -> None:
+    """Serve until SIGTERM or SIGINT. A worker that dies is replaced."""
     Server(
         "config.wsgi:application",
-        address=HOST,
+        address=host,
         port=port,
         interface=Interfaces.WSGI,
-        workers=1,
+        workers=workers,
         workers_kill_timeout=STOP_SECONDS,
         respawn_failed_workers=True,
         blocking_threads=THREADS,
@@ -59,4 +59,8 @@ def serve(port: int) -> None:
 
 
 if __name__ == "__main__":
-    serve(int(os.environ["PORT"]))
+    serve(
+        int(os.environ["PORT"]),
+        host=os.environ["KEYRACK_LISTEN"],
+        workers=int(os.environ["KEYRACK_WORKERS"]),
+    )

@@ -8,6 +8,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from config import env as parse
 from config import keyfiles
@@ -24,6 +26,11 @@ KEYRACK_DATA: Final = Path(env.text("KEYRACK_DATA") or BASE_DIR / "var").absolut
 KEYRACK_PORT: Final = env.read("PORT", parse.port, 8000)
 KEYRACK_URL: Final = env.read("KEYRACK_URL", parse.base_url, f"http://127.0.0.1:{KEYRACK_PORT}")
 KEYRACK_TRUSTED_PROXIES: Final = env.read("KEYRACK_TRUSTED_PROXIES", TrustedProxies.parse, TrustedProxies())
+# Where the server listens, and in how many processes. Beyond one they share PostgreSQL and Redis.
+KEYRACK_LISTEN: Final = env.read("KEYRACK_LISTEN", parse.ip, "127.0.0.1")
+KEYRACK_WORKERS: Final = env.read("KEYRACK_WORKERS", parse.count(64), 1)
+# With it /metrics answers whoever presents it; without, there is no such address.
+KEYRACK_METRICS_TOKEN: Final = env.read("KEYRACK_METRICS_TOKEN", parse.passphrase, "")
 DEBUG = env.read("KEYRACK_DEBUG", parse.flag, False)
 
 _PUBLIC: Final = urlsplit(KEYRACK_URL)
@@ -148,7 +155,14 @@ _DATABASE: Final = env.read("DATABASE_URL", parse.postgresql, _SQLITE)
 if _DATABASE is _SQLITE:
     keyfiles.reserve(KEYRACK_DATA / "keyrack.sqlite3")
 else:
-    _DATABASE.setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+    # A server that vanished, without even closing its connections, is noticed within seconds, not hours.
+    _DATABASE["OPTIONS"] = {
+        "connect_timeout": 5,
+        "keepalives_idle": 15,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 15_000,
+    } | _DATABASE.get("OPTIONS", {})
 
 # Kept open: a new connection for each request costs 6 to 20 times its query.
 DATABASES = {"default": _DATABASE | {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}}
@@ -161,6 +175,13 @@ CACHES = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": KEYRACK_REDIS_URL,
         "KEY_PREFIX": "keyrack",
+        # A sign-in shall not wait for a Redis that has vanished as long as TCP does, nor for the client's own
+        # pauses between attempts. Once more at once: the connection may be from before a restart.
+        "OPTIONS": {
+            "socket_timeout": 1,
+            "socket_connect_timeout": 1,
+            "retry": Retry(NoBackoff(), 1),
+        },
     }
     if KEYRACK_REDIS_URL
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}

@@ -1,4 +1,7 @@
-"""The WSGI application that granian serves: the gate for what is asked all the time, and Django behind it."""
+"""The WSGI application that granian serves: the gate for what is asked all the time, and Django behind it.
+
+In front of both stand the probes of orchestrators and, where they are on, the metrics.
+"""
 
 import os
 
@@ -8,6 +11,13 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 _django = get_wsgi_application()
 
-from keys.gate import Gate  # noqa: E402 -- its models exist once Django is set up
+from django.conf import settings  # noqa: E402 -- models exist once Django is set up
 
-application = Gate(_django)
+from config import metrics  # noqa: E402
+from config.probes import Probes  # noqa: E402
+from keys.gate import Gate  # noqa: E402
+
+application = Probes(Gate(_django))
+if settings.KEYRACK_METRICS_TOKEN:
+    metrics.switch_on()
+    application = Probes(metrics.Measured(Gate(_django)))

@@ -33,6 +33,7 @@ PAGES: Final = {
     "docs_provider_keys": "Provider keys",
     "docs_audit_log": "Audit log",
     "docs_second_factor": "Second factor",
+    "docs_deploying": "Deploying",
     "docs_api": "JSON API",
 }
 _GROUPS: Final = {
@@ -97,6 +98,12 @@ def docs_audit_log(request: HttpRequest) -> HttpResponse:
 @require_safe
 def docs_second_factor(request: HttpRequest) -> HttpResponse:
     return _page(request, "docs_second_factor")
+
+
+@login_not_required
+@require_safe
+def docs_deploying(request: HttpRequest) -> HttpResponse:
+    return _page(request, "docs_deploying")
 
 
 @login_not_required

@@ -17,6 +17,7 @@ from limits.storage import MemoryStorage, RedisStorage, Storage
 from limits.strategies import FixedWindowRateLimiter
 from redis.exceptions import RedisError
 
+from config.outages import Unavailable
 from keys.rates import Rate
 
 log = logging.getLogger("keyrack.throttles")
@@ -30,7 +31,7 @@ _ITEMS: Final[dict[str, type[RateLimitItem]]] = {
 _TIMEOUT_SECONDS: Final = 0.5
 
 
-class ThrottleUnavailable(Exception):
+class ThrottleUnavailable(Unavailable):
     """The Redis that counts doesn't answer, and KEYRACK_THROTTLE_FAILS is `closed`: nothing was decided."""
 
 

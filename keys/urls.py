@@ -89,6 +89,7 @@ urlpatterns = [
     path("docs/provider-keys/", docs.docs_provider_keys, name="docs_provider_keys"),
     path("docs/audit-log/", docs.docs_audit_log, name="docs_audit_log"),
     path("docs/second-factor/", docs.docs_second_factor, name="docs_second_factor"),
+    path("docs/deploying/", docs.docs_deploying, name="docs_deploying"),
     path("docs/api/", docs.docs_api, name="docs_api"),
     path(f"{api}authorize", gateways.authorize_view, name="authorize"),
     path(f"{api}whoami", tokens.whoami_view, name="whoami"),

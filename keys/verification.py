@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from django.db import connection
 
+from config.metrics import count_check
 from keys import networks, rates, throttles, tokens
 from keys.activity import activity
 from keys.kinds import NEVER_EXPIRES, Environment
@@ -114,6 +115,7 @@ def check(
         known = verdict.facts
         pk = known.pk if known else 0
         activity.note(pk, verdict.outcome, at, source, used=verdict.is_valid, scopes=scopes)
+        count_check(verdict.outcome)
     return verdict
 
 

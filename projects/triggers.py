@@ -8,11 +8,11 @@ Tables are named in text: this module knows the schema, not the code of `keys`.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from django.db import connections
+from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 
@@ -133,8 +133,14 @@ _GUARDED_TABLES: Final = tuple(dict.fromkeys(guard.table for guard in GUARDS))
 
 
 def install(connection: BaseDatabaseWrapper) -> None:
-    """Install every trigger whose table exists. Idempotent."""
-    _run(connection, _CREATE[connection.vendor])
+    """Install every trigger whose table exists. Idempotent.
+
+    No trigger is missing for a moment: a server that starts beside one that runs must leave no gap in its
+    guard. SQLite replaces all of them in one transaction, PostgreSQL each in one statement: a transaction
+    would lock table after table against the other's.
+    """
+    with transaction.atomic(connection.alias) if connection.vendor == "sqlite" else nullcontext():
+        _run(connection, _CREATE[connection.vendor])
 
 
 def remove(connection: BaseDatabaseWrapper) -> None:
@@ -233,8 +239,7 @@ class _PostgresCreate(_Statements):
         row = "OLD" if guard.operation == "DELETE" else "NEW"
         return [
             _postgres_function(guard.name, guard.message, guard.when or "TRUE", row),
-            *_PostgresDrop().guard(guard),
-            f"CREATE TRIGGER {guard.name} BEFORE {guard.operation} ON {guard.table} "
+            f"CREATE OR REPLACE TRIGGER {guard.name} BEFORE {guard.operation} ON {guard.table} "
             f"FOR EACH ROW EXECUTE FUNCTION {guard.name}()",
         ]
 
@@ -242,8 +247,7 @@ class _PostgresCreate(_Statements):
         name = _truncate_name(table)
         return [
             _postgres_function(name, f"{table} can't be emptied.", "TRUE", "NULL"),
-            *_PostgresDrop().table(table),
-            f"CREATE TRIGGER {name} BEFORE TRUNCATE ON {table} EXECUTE FUNCTION {name}()",
+            f"CREATE OR REPLACE TRIGGER {name} BEFORE TRUNCATE ON {table} EXECUTE FUNCTION {name}()",
         ]
 
 

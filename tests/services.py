@@ -65,38 +65,55 @@ def require(packages: list[str]) -> None:
         raise ServiceError(f"Installed, but not found: {', '.join(still)}")
 
 
-@contextmanager
-def postgresql() -> Iterator[str]:
-    """Make and start a private cluster; the value is the DATABASE_URL of its empty database."""
-    user = _server_user()
-    with _folder("postgresql", user) as folder:
-        data = folder / "data"
+class Postgresql:
+    """A private cluster, made and not started yet; `cluster()` makes one."""
+
+    def __init__(self, folder: Path, user: str | None) -> None:
+        self._folder, self._user, self._port = folder, user, free_port()
+        self.url = f"postgres://keyrack@127.0.0.1:{self._port}/postgres"
         options = ["-U", "keyrack", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
-        _run([_program("initdb"), "-D", str(data), *options], folder, user)
-        port = free_port()
+        _run([_program("initdb"), "-D", str(folder / "data"), *options], folder, user)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Run it; again with the same data and at the same address, where it ran before."""
         settings = {
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
-            "port": port,
+            "port": self._port,
             # Nothing here outlives the run, so nothing has to reach the disk.
             "fsync": "off",
             "full_page_writes": "off",
             "synchronous_commit": "off",
         }
-        command = [_program("postgres"), "-D", str(data)]
+        command = [_program("postgres"), "-D", str(self._folder / "data")]
         command += [f"--{name}={value}" for name, value in settings.items()]
-        url = f"postgres://keyrack@127.0.0.1:{port}/postgres"
         # SIGINT is PostgreSQL's fast shutdown: it doesn't wait for its clients.
-        with _server(command, folder, user, stop_with=signal.SIGINT) as check:
-            _wait(lambda: psycopg.connect(url).close(), psycopg.OperationalError, check)
-            yield url
+        with _server(command, self._folder, self._user, stop_with=signal.SIGINT) as check:
+            _wait(lambda: psycopg.connect(self.url).close(), psycopg.OperationalError, check)
+            yield
 
 
 @contextmanager
-def redis_server() -> Iterator[str]:
+def cluster() -> Iterator[Postgresql]:
+    """Make a private cluster, which whoever asks for it starts and stops."""
+    user = _server_user()
+    with _folder("postgresql", user) as folder:
+        yield Postgresql(folder, user)
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """Make and start a private cluster; the value is the DATABASE_URL of its empty database."""
+    with cluster() as made, made.running():
+        yield made.url
+
+
+@contextmanager
+def redis_server(port: int | None = None) -> Iterator[str]:
     """Start a private Redis that keeps nothing; the value is its REDIS_URL."""
     with _folder("redis", None) as folder:
-        port = free_port()
+        port = port or free_port()
         command = ["redis-server", "--bind", "127.0.0.1", "--port", str(port)]
         command += ["--save", "", "--appendonly", "no", "--dir", str(folder)]
         url = f"redis://127.0.0.1:{port}/0"

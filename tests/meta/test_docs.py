@@ -54,6 +54,8 @@ PRINTED: Final = {
 ON_THE_MACHINE: Final = {"provider-python", "new-sealing-key", "reseal"}
 # Steps of one story, run in their order below.
 STORY: Final = ["rotate-key", "rotate-try", "rotate-wait", "rotate-stop"]
+# The page on deploying is followed in tests/meta/test_deploying.py.
+DEPLOYING: Final = ("deploy-", "backup-", "restore-", "upgrade-")
 # Commands for whoever has the machine, in the order in which they are run below.
 COMMANDS: Final = ["audit-verify", "audit-head"]
 
@@ -173,7 +175,7 @@ def test_the_examples_of_the_document_are_json() -> None:
 
 @pytest.mark.django_db
 def test_every_example_is_run_or_known_not_to_be() -> None:
-    names = [name for name, _, _ in examples()]
+    names = [name for name, _, _ in examples() if not name.startswith(DEPLOYING)]
     assert sorted(names) == sorted({*NOT_RUN, *PRINTED, *STORY, *ON_THE_MACHINE, *COMMANDS})
 
 

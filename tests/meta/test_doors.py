@@ -51,6 +51,7 @@ PUBLIC: Final = {
     "docs_provider_keys",
     "docs_audit_log",
     "docs_second_factor",
+    "docs_deploying",
     "docs_api",
     "openapi",
     # Whoever has an invitation's link; it says nothing where the link isn't good.

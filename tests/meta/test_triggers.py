@@ -2,6 +2,7 @@ import pytest
 from django.apps import apps
 from django.core.management import call_command
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from keys.models import Key
 from projects import triggers
@@ -28,6 +29,18 @@ def test_they_are_the_only_ones_and_none_is_switched_off() -> None:
 def test_installing_them_twice_changes_nothing() -> None:
     triggers.install(connection)
     assert triggers.installed(connection) == triggers.expected(connection)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_installing_them_leaves_no_gap_for_a_server_that_runs() -> None:
+    with CaptureQueriesContext(connection) as queries:
+        triggers.install(connection)
+    said = [query["sql"] for query in queries]
+    if connection.vendor == "sqlite":
+        begins, ends = said.index("BEGIN IMMEDIATE"), said.index("COMMIT")
+        assert all(begins < place < ends for place, sql in enumerate(said) if "TRIGGER" in sql)
+    else:
+        assert not any(sql.startswith("DROP") for sql in said)
 
 
 def test_each_is_of_a_table_that_exists() -> None:

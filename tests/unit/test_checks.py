@@ -1,6 +1,7 @@
 """config/checks.py: mistakes that `manage.py check --deploy` finds."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PRODUCTION = {"KEYRACK_URL": "https://keyrack.example.org", "KEYRACK_TRUSTED_PROXIES": "1"}
 KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+REDIS = {"REDIS_URL": "redis://127.0.0.1:1/0"}
 POSTGRESQL = {"DATABASE_URL": "postgres://keyrack@127.0.0.1:1/keyrack"}
 SECRETS = {
     "KEYRACK_SECRET_KEY": "a-long-text-of-more-than-fifty-different-characters-1234567890",
@@ -29,8 +31,15 @@ def check(folder: Path, settings: dict[str, str], *options: str) -> tuple[int, s
     "settings",
     [
         PRODUCTION,
-        PRODUCTION | POSTGRESQL | SECRETS | {"REDIS_URL": "redis://127.0.0.1:1/0"},
+        # Several processes, open to other machines, to proxies of a network and to hosts that are named.
+        PRODUCTION
+        | POSTGRESQL
+        | SECRETS
+        | REDIS
+        | {"KEYRACK_WORKERS": "4", "KEYRACK_LISTEN": "0.0.0.0", "KEYRACK_TRUSTED_PROXIES": "10.0.0.0/8"}
+        | {"KEYRACK_HOSTS": "keys.internal"},
     ],
+    ids=["one machine", "several"],
 )
 def test_it_finds_nothing_in_the_production_settings(settings: dict[str, str], tmp_path: Path) -> None:
     assert check(tmp_path, settings, "--deploy") == (
@@ -39,22 +48,36 @@ def test_it_finds_nothing_in_the_production_settings(settings: dict[str, str], t
 
 
 @pytest.mark.parametrize(
+    ("settings", "mistakes"),
+    [
+        ({}, {"keyrack.E002", "keyrack.E007"}),
+        (
+            PRODUCTION
+            | {"KEYRACK_DEBUG": "1", "KEYRACK_URL": "https://[::1]:8443", "KEYRACK_LISTEN": "::"}
+            | {"KEYRACK_HOSTS": "keys.internal, .example.org", "KEYRACK_SECRET_KEY": "short"},
+            {"keyrack.E003", "keyrack.E007", "keyrack.W002", "keyrack.W003", "security.W009"},
+        ),
+        (PRODUCTION | POSTGRESQL, {"keyrack.E004", "keyrack.W001"}),
+    ],
+    ids=["defaults", "open doors", "several machines"],
+)
+def test_it_finds_each_mistake(settings: dict[str, str], mistakes: set[str], tmp_path: Path) -> None:
+    code, output = check(tmp_path, settings, "--deploy")
+    found = set(re.findall(r"\((\w+\.[EW]\d+)\)", output))
+    assert code == 1
+    assert {name for name in found if name.startswith("keyrack") or name in mistakes} == mistakes
+
+
+@pytest.mark.parametrize(
     ("settings", "found"),
     [
-        ({}, "keyrack.E002"),
-        (PRODUCTION | {"KEYRACK_DEBUG": "1"}, "keyrack.E003"),
-        (PRODUCTION | POSTGRESQL, "keyrack.E004"),
-        (PRODUCTION | POSTGRESQL | SECRETS, "keyrack.W001"),
-        (PRODUCTION | {"KEYRACK_SECRET_KEY": "short"}, "security.W009"),
+        ({"KEYRACK_URL": "https://keyrack.example.org"}, "keyrack.E001"),
+        (REDIS | {"KEYRACK_WORKERS": "2"}, "keyrack.E005"),
+        (POSTGRESQL | {"KEYRACK_WORKERS": "2"}, "keyrack.E006"),
     ],
+    ids=["a redirect for ever", "processes on SQLite", "processes without Redis"],
 )
-def test_it_finds_a_mistake(settings: dict[str, str], found: str, tmp_path: Path) -> None:
-    code, output = check(tmp_path, settings, "--deploy")
+def test_it_always_finds_what_can_not_work(settings: dict[str, str], found: str, tmp_path: Path) -> None:
+    code, output = check(tmp_path, settings)
     assert code == 1
-    assert found in output
-
-
-def test_it_always_finds_a_url_that_would_redirect_for_ever(tmp_path: Path) -> None:
-    code, output = check(tmp_path, {"KEYRACK_URL": "https://keyrack.example.org"})
-    assert code == 1
-    assert "keyrack.E001" in output
+    assert re.findall(r"\((keyrack\.\w+)\)", output) == [found]

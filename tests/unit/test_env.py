@@ -37,6 +37,10 @@ def test_it_strips_the_blanks_around_a_value() -> None:
         (env.base_url, "http://[::1]:8000", "http://[::1]:8000"),
         (env.hosts, "a.example, .b.example", ["a.example", ".b.example"]),
         (env.redis, "rediss://cache:6379/1", "rediss://cache:6379/1"),
+        (env.ip, "0.0.0.0", "0.0.0.0"),
+        (env.ip, "0:0::1", "::1"),
+        (env.count(64), "64", 64),
+        (env.passphrase, "A-Za-z0-9._~+/-and-=", "A-Za-z0-9._~+/-and-="),
         (env.byte_keys, f"{KEY}, {KEY}", (bytes(range(32)), bytes(range(32)))),
         (env.byte_keys, f"{KEY}\n{KEY}\n", (bytes(range(32)), bytes(range(32)))),
     ],
@@ -58,6 +62,13 @@ def test_it_reads_the_address_of_a_postgresql() -> None:
         (env.flag, "maybe"),
         (env.port, "0"),
         (env.port, "65536"),
+        (env.ip, "localhost"),
+        (env.ip, "127.0.0.1:8000"),
+        (env.count(64), "0"),
+        (env.count(64), "65"),
+        (env.count(64), "²"),
+        (env.passphrase, "nineteen-characters"),
+        (env.passphrase, "twenty characters, but with blanks"),
         (env.port, "8000x"),
         (env.port, "٨٠"),
         (env.base_url, "keyrack.example.org"),
@@ -80,7 +91,7 @@ def test_it_names_the_variable_of_a_bad_value(parse: Callable[[str], Any], text:
         Env({"SOME_NAME": text}).read("SOME_NAME", parse, None)
 
 
-@pytest.mark.parametrize("parse", [env.byte_keys, env.postgresql, env.redis])
+@pytest.mark.parametrize("parse", [env.byte_keys, env.postgresql, env.redis, env.passphrase])
 def test_it_never_repeats_a_value_that_may_be_secret(parse: Callable[[str], Any]) -> None:
     with pytest.raises(BadValue) as caught:
         Env({"X": "hunter2://:hunter2@x"}).read("X", parse, None)

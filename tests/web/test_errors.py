@@ -8,14 +8,18 @@ from typing import Any, NoReturn
 import pytest
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import path
 from pytest_django import Settings
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from config import urls
 from config.addresses import TrustedProxies
 from config.logs import JsonLines
+from keys import problems
+from keys.throttles import ThrottleUnavailable
 
 TOKEN = "kr_live_7Fq2aaaaaaaa" + "S3cretS3cretS3cretS3cretS3cretS3cretS3" + "x9Qa12"
 
@@ -26,6 +30,29 @@ handler404, handler429, handler500 = urls.handler404, urls.handler429, urls.hand
 @login_not_required
 def broken(request: HttpRequest, presented: str = TOKEN) -> NoReturn:
     raise RuntimeError(f"can't read {presented}")
+
+
+def away(kind: str) -> NoReturn:
+    errors: dict[str, Exception] = {
+        "database": OperationalError("connection to server at 10.0.0.7 failed: Connection refused"),
+        "closed": InterfaceError("connection already closed"),
+        "redis": RedisConnectionError("Error 111 connecting to 10.0.0.7:6379."),
+        "throttles": ThrottleUnavailable(),
+    }
+    raise errors[kind]
+
+
+@login_not_required
+def outage(request: HttpRequest, kind: str) -> NoReturn:
+    away(kind)
+
+
+@login_not_required
+def mistake(request: HttpRequest) -> NoReturn:
+    """A column that isn't there, which SQLite's module calls an OperationalError."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nothing_like_it FROM keys_key")
+    raise AssertionError
 
 
 @login_not_required
@@ -48,6 +75,9 @@ urlpatterns = [
     path("forbidden/", forbidden),
     path("suspicious/", suspicious),
     path("address/", address),
+    path("away/<str:kind>/", outage),
+    path("api/away/<str:kind>", outage),
+    path("mistake/", mistake),
     path("api/broken", broken),
     path("api/forbidden", forbidden),
     *urls.urlpatterns,
@@ -126,6 +156,43 @@ def test_the_api_answers_with_a_problem(client: Client, url: str, status: int, t
     problem = json.loads(response.content)
     assert (problem["title"], problem["status"]) == (title, status)
     assert "kr_live" not in response.content.decode()
+
+
+# While something is away
+
+
+@pytest.mark.parametrize("kind", ["database", "closed", "redis", "throttles"])
+def test_while_something_is_away_a_page_says_when_to_come_back(
+    client: Client, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    response = client.get(f"/away/{kind}/")
+    assert response.status_code == 503
+    assert int(response["Retry-After"]) > 0
+    assert response["Cache-Control"] == "no-store"
+    page = response.content.decode()
+    assert "Back in a moment" in page
+    assert "console." in page
+    assert "10.0.0.7" not in page
+    # One line without a traceback: there is one for every request of an outage.
+    (line,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert line.getMessage().startswith(
+        "The database doesn't answer: " if kind in ("database", "closed") else "The Redis doesn't answer: "
+    )
+    assert not line.exc_info
+
+
+@pytest.mark.parametrize("kind", ["database", "closed", "redis", "throttles"])
+def test_while_something_is_away_the_api_answers_with_a_problem(client: Client, kind: str) -> None:
+    response = client.post(f"/api/away/{kind}")
+    assert response.status_code == 503
+    assert int(response["Retry-After"]) > 0
+    problem = json.loads(response.content)
+    assert problem["type"] == problems.UNAVAILABLE.urn
+    assert "10.0.0.7" not in response.content.decode()
+
+
+def test_a_mistake_in_a_query_is_no_outage(client: Client) -> None:
+    assert client.get("/mistake/").status_code == 500
 
 
 # Headers

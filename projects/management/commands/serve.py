@@ -1,5 +1,6 @@
 """`manage.py serve`: prepare everything, then become the server."""
 
+import errno
 import hashlib
 import os
 import socket
@@ -15,18 +16,18 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import OperationalError, connection, connections
 
-from config.server import HOST
+from config import metrics
 
 # Any number that no other program takes as its advisory lock.
 _START_LOCK: Final = 0x6B65797261636B
 
 
 class Command(BaseCommand):
-    help = "Migrate, set up on the first start, and serve the console on 127.0.0.1:$PORT."
+    help = "Migrate, set up on the first start, and serve the console on 127.0.0.1:$PORT (KEYRACK_LISTEN)."
 
     def handle(self, *_args: Any, **_options: Any) -> NoReturn:
         os.umask(0o077)
-        require_free(settings.KEYRACK_PORT)
+        require_free(settings.KEYRACK_LISTEN, settings.KEYRACK_PORT)
         require_database()
         with alone():
             call_command("migrate", interactive=False, verbosity=0)
@@ -39,14 +40,17 @@ class Command(BaseCommand):
         become_server()
 
 
-def require_free(port: int) -> None:
-    """Stop with one line where something listens on the port already."""
-    with closing(socket.socket()) as probe:
+def require_free(host: str, port: int) -> None:
+    """Stop with one line where something listens on the port already, or the address isn't this machine's."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with closing(socket.socket(family)) as probe:
         # As the server will ask for it: a port whose last connections are just closing is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            probe.bind((host, port))
         except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                stop(f"KEYRACK_LISTEN: {host} is no address of this machine.")
             stop(f"Port {port} can't be used: {error.strerror}. Choose another, such as PORT=8001.")
 
 
@@ -93,7 +97,16 @@ def _fingerprint() -> str:
 
 def become_server() -> NoReturn:
     """Replace this process with the server's, so that signals go straight to it."""
-    data = {"PORT": str(settings.KEYRACK_PORT), "KEYRACK_DATA": str(settings.KEYRACK_DATA)}
+    data = {
+        "PORT": str(settings.KEYRACK_PORT),
+        "KEYRACK_DATA": str(settings.KEYRACK_DATA),
+        "KEYRACK_LISTEN": settings.KEYRACK_LISTEN,
+        "KEYRACK_WORKERS": str(settings.KEYRACK_WORKERS),
+    }
+    if settings.KEYRACK_METRICS_TOKEN:
+        # By port: two servers may share a data folder while one takes over from the other.
+        folder = settings.KEYRACK_DATA / "metrics" / str(settings.KEYRACK_PORT)
+        data[metrics.FOLDER_VARIABLE] = metrics.prepare_folder(folder)
     os.chdir(settings.BASE_DIR)
     environment = os.environ | data
     os.execve(sys.executable, [sys.executable, "-m", "config.server"], environment)  # noqa: S606

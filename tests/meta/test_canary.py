@@ -36,7 +36,7 @@ from tests.factories import (
     acting,
 )
 from tests.meta.canary import LIST, WHOAMI, Watch, Watched, body, fields, parts, shown, watching
-from tests.web.pages import HTMX, url_of
+from tests.web.pages import HTMX, let_half_an_hour_pass, url_of
 
 pytestmark = pytest.mark.django_db
 
@@ -219,6 +219,7 @@ def keep(client: Watched, project: Project) -> None:
     recovery.set_recoverable(project, True, actor=Actor.system(), at=timezone.now())
     owner = User.objects.get(email="mara@example.test")
     kept = IssuedFactory(project=project, actor=acting(owner, project), name="Kept")
+    let_half_an_hour_pass(client)
     for headers in ({}, HTMX):
         url = url_of("key_reveal", kept.key.key_id)
         client.get(url, headers=headers)

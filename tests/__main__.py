@@ -1,6 +1,7 @@
 """`python -m tests`: every test, on SQLite and on PostgreSQL with Redis, and in the browser on one of them.
 
-There are as many passes at once as there are cores.
+There is one pass at once more than there are cores, so that none of them idles while a pass waits for its
+browser or its database.
 
 Arguments that it doesn't know go to pytest: `python -m tests -k revoke`,
 `python -m tests --only sqlite -- tests/db`.
@@ -62,8 +63,12 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
 
 def _packages(options: argparse.Namespace) -> list[str]:
     # The docs are tried with curl.
-    servers = ["curl"] if options.only == "sqlite" else ["curl", "postgresql", "redis-server"]
-    return servers + ([] if options.browser == "none" else ["chromium", "libatomic1"])
+    packages = ["curl"]
+    if options.only != "sqlite":
+        packages += ["postgresql", "redis-server"]
+    if options.browser != "none":
+        packages += ["chromium", "chromium-headless-shell", "libatomic1"]
+    return packages
 
 
 @contextmanager
@@ -79,11 +84,10 @@ def _passes(options: argparse.Namespace) -> Iterator[list[Pass]]:
                 "REDIS_URL": stack.enter_context(services.redis_server()),
             }
             kinds.append(("PostgreSQL", environment, options.browser == "both"))
-        passes = [Pass(name, environment, "--no-browser") for name, environment, _ in kinds]
-        passes += [
+        browsers = [
             Pass(f"{name}, browser", given, "--only-browser") for name, given, wanted in kinds if wanted
         ]
-        yield passes
+        yield [*browsers, *(Pass(name, given, "--no-browser") for name, given, _ in reversed(kinds))]
 
 
 class Run:
@@ -97,7 +101,7 @@ class Run:
 
     def all(self, passes: list[Pass]) -> dict[str, tuple[int, float]]:
         """Return the code and the seconds of each pass, by its name. Ctrl+C and SIGTERM end them all."""
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0)) + 1) as pool:
             results = {each.name: pool.submit(self._run, each) for each in passes}
             try:
                 return {name: result.result() for name, result in results.items()}

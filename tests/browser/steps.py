@@ -6,7 +6,7 @@ from typing import Final
 
 from django.conf import settings
 from django.test import Client
-from playwright.sync_api import FloatRect, Locator, Page, expect
+from playwright.sync_api import FloatRect, Locator, Page, ViewportSize, expect
 
 from tests.web import pages
 
@@ -17,6 +17,7 @@ MEMBERS: Final = "/projects/acme/settings/members/"
 PROVIDERS: Final = "/projects/acme/settings/providers/"
 AUDIT: Final = "/projects/acme/settings/audit/"
 GENERAL: Final = "/projects/acme/settings/general/"
+PHONE: Final = ViewportSize(width=375, height=812)
 PASSWORD: Final = "correct horse battery"
 
 

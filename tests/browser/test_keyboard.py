@@ -100,6 +100,8 @@ def test_the_arrows_choose_the_type(page: Page) -> None:
     page.keyboard.press("Tab")
     expect(form.get_by_role("link", name="Agent key")).to_be_focused()
     page.keyboard.press("Tab")
+    expect(form.get_by_role("link", name="Channels")).to_be_focused()
+    page.keyboard.press("Tab")
     expect(form.get_by_label("Key name")).to_be_focused()
 
 

@@ -143,6 +143,16 @@ def provide(client: Watched, project: Project) -> None:
     for secret in (SHAPED, PLAIN):
         for headers in ({}, HTMX):
             fields = {"name": f"Key {uuid.uuid4()}", "provider": "openai", "secret": secret}
+            let_half_an_hour_pass(client)
+            cache.clear()
+            for typed in ("", "not this one", secret):
+                mistyped = fields | {"current_password": typed}
+                client.post(url_of("provider_key_create"), mistyped, headers=headers)
+            client.post(
+                url_of("provider_key_create"),
+                fields | {"secret": "", "current_password": PASSWORD},
+                headers=headers,
+            )
             client.post(url_of("provider_key_create"), fields | {"name": ""}, headers=headers)
             client.post(url_of("provider_key_create"), fields | {"base_url": "ftp://x"}, headers=headers)
             client.post(url_of("provider_key_create"), fields, headers=headers)

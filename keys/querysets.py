@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.db import models
 from django.db.models import Q
-from django.db.models.sql.datastructures import BaseTable
 
 from keys.kinds import EXPIRES_SOON, NEVER_USED, KeyType
 from keys.search import ByKey, ByName, Sought
 from projects.models import AuditEvent
 from projects.names import fold
-from projects.querysets import Order
+from projects.querysets import Order, read_from
 
 if TYPE_CHECKING:
     from keys.models import Key
@@ -98,24 +97,6 @@ class _Spelt(models.Value):
         return f"'{self.value}'", []
 
 
-class _ReadFrom(BaseTable):
-    """A table that SQLite must read from one index, or (without one) by its numbers alone.
-
-    SQLite knows no statistics, and without being told it chooses badly.
-    """
-
-    def __init__(self, table_name: str, alias: str | None, index: str) -> None:
-        super().__init__(table_name, alias)
-        self.index = index
-
-    def as_sql(self, compiler: Any, connection: Any) -> Any:
-        sql, parameters = super().as_sql(compiler, connection)
-        if connection.vendor != "sqlite":
-            return sql, parameters
-        way = f"INDEXED BY {connection.ops.quote_name(self.index)}" if self.index else "NOT INDEXED"
-        return f"{sql} {way}", parameters
-
-
 class KeyQuerySet(models.QuerySet["Key"]):
     """Reads of keys; the verbs in `keys.lifecycle` are the only writer."""
 
@@ -147,11 +128,7 @@ class KeyQuerySet(models.QuerySet["Key"]):
 
         Without an index it finds each key by its number, which another table or the query gives.
         """
-        read = self.all()
-        alias = str(read.query.get_initial_alias())
-        table = read.query.alias_map[alias]
-        read.query.alias_map[alias] = _ReadFrom(table.table_name, table.table_alias, index)
-        return read
+        return read_from(self.all(), index)
 
     def rotating(self, at: datetime) -> "KeyQuerySet":
         """Keys that are being replaced, and work for a while yet: there are never many."""

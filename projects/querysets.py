@@ -8,10 +8,12 @@ from typing import Any, Generic, TypeVar
 from django.db import connections
 from django.db.models import BooleanField, CharField, F, Func, Model, Q, QuerySet, Value
 from django.db.models.expressions import Combinable
+from django.db.models.sql.datastructures import BaseTable
 
 PAGE_SIZE = 50
 
 M = TypeVar("M", bound=Model)
+Rows = TypeVar("Rows", bound="QuerySet[Any]")
 
 
 class Row(Func):
@@ -38,6 +40,35 @@ class Topic(Func):
 class _Compare(Func):
     template = "%(expressions)s"
     output_field = BooleanField()
+
+
+class _ReadFrom(BaseTable):
+    """A table that SQLite must read from one index, or (without one) by its numbers alone.
+
+    SQLite knows no statistics, and without being told it chooses badly.
+    """
+
+    def __init__(self, table_name: str, alias: str | None, index: str) -> None:
+        super().__init__(table_name, alias)
+        self.index = index
+
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
+        sql, parameters = super().as_sql(compiler, connection)
+        if connection.vendor != "sqlite":
+            return sql, parameters
+        way = f"INDEXED BY {connection.ops.quote_name(self.index)}" if self.index else "NOT INDEXED"
+        return f"{sql} {way}", parameters
+
+
+def read_from(queryset: Rows, index: str = "") -> Rows:
+    """Let SQLite read the rows of this queryset from one index, or without one by their numbers alone.
+
+    The queryset is changed, and returned. PostgreSQL plans as it likes.
+    """
+    alias = str(queryset.query.get_initial_alias())
+    table = queryset.query.alias_map[alias]
+    queryset.query.alias_map[alias] = _ReadFrom(table.table_name, table.table_alias, index)
+    return queryset
 
 
 @dataclass(frozen=True, slots=True)

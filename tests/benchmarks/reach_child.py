@@ -133,6 +133,7 @@ def _cpu(work: Callable[[], None], times: int) -> float:
 
 
 def _profile(work: Callable[[], None]) -> list[str]:
+    work()
     profile = cProfile.Profile()
     profile.enable()
     for _ in range(20):

@@ -287,7 +287,8 @@ def test_the_audit_log_takes_as_many_for_fifty_rows_as_for_three(
     assert count == AUDIT_PAGE
     assert queries(mara, url, HTMX)[0] == AUDIT_FRAGMENT
     filtered = f"{url}?who=system&what=key&key={made[0].key_id}&since=2026-01-01&until=2126-01-01"
-    assert queries(mara, filtered)[0] == AUDIT_PAGE
+    # One more to learn whether one of several filters leaves few.
+    assert queries(mara, filtered)[0] == AUDIT_PAGE + 1
     # One more to find the place in the list, and one to learn whether a key has done anything.
     assert queries(mara, f"{url}?after=2")[0] == AUDIT_PAGE + 1
     assert queries(mara, f"{url}?who={made[0].key_id}")[0] == AUDIT_PAGE + 1

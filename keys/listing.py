@@ -11,20 +11,22 @@ from django.forms import BoundField
 from django.http import QueryDict
 from django.urls import reverse
 
+from keys.finding import Found, Wanted, find
 from keys.forms import ListForm
 from keys.kinds import KeyType
 from keys.models import Key
-from keys.querysets import LAST_REVOKED_FIRST, NEWEST_FIRST, SORTS, KeyQuerySet
+from keys.querysets import LAST_REVOKED_FIRST, NEWEST_FIRST, SORTS, KeyQuerySet, Shelf
 from keys.rows import Row
 from keys.search import ByKey, ByName, Nothing, Sought, is_key_id, read
 from keys.usage import lately
 from projects.access import Access
 from projects.models import Membership, Project, User
-from projects.querysets import Order, page
+from projects.querysets import Order
 
-_COUNTED_AT_MOST: Final = 1000
 # Stands in an address for a pasted text that no key can be known by; it never says what was pasted.
 _NO_KEY: Final = "-"
+# The filters that a queryset puts on; state and person are found otherwise.
+_NARROWING: Final = ("type", "environment", "mine", "unused")
 _COLUMNS: Final = {"name": "Name", "used": "Last used", "created": "Created", "expires": "Expires"}
 _STARTS_DESCENDING: Final = frozenset({"used", "created"})
 _CAPTIONS: Final = {
@@ -48,6 +50,7 @@ class Tab:
     caption: str
     one: str
     types: Sequence[KeyType]
+    shelf: Shelf
 
     def url(self, page: str, project: Project) -> str:
         """Return the address of its `list`, `search` or `create`."""
@@ -64,10 +67,11 @@ class Tab:
 
 PROJECT_KEYS: Final = Tab(
     "key", "Project keys", "API keys", "Project API keys", "a project key",
-    tuple(kind for kind in KeyType if kind != KeyType.AGENT),
+    tuple(kind for kind in KeyType if kind != KeyType.AGENT), Shelf.KEYS,
 )  # fmt: skip
 AGENT_KEYS: Final = Tab(
     "agent", "Agent keys", "Agent keys", "Agent keys", "an agent key", (KeyType.AGENT,),
+    Shelf.AGENTS,
 )  # fmt: skip
 TABS: Final = (PROJECT_KEYS, AGENT_KEYS)
 
@@ -136,34 +140,45 @@ class Listing:
         self.order: Order = SORTS[self.given["sort"]]
         self.filtered = any(name in self.given for name in (*self.form.filters, "by"))
 
-    def keys(self) -> KeyQuerySet:
+    def keys(self) -> Wanted:
         """The keys of the first table: not revoked, searched and filtered."""
-        given, at = self.given, self._at
-        found = self._known().listed(at)
-        found = _sought(found, given.get("q"), given.get("key"))
-        for column in ("type", "environment"):
-            if column in given:
-                found = found.filter(**{column: given[column]})
-        if "status" in given:
-            found = found.with_status(given["status"], at)
-        if "mine" in given:
-            found = found.made_by(self.access.user)
-        if self.person is not None:
-            found = found.known_to(self.person, self.access.project)
-        return found.unused_since(at) if "unused" in given else found
+        given = self.given
+        return Wanted(
+            Key.objects.of(self.access.project),
+            self.access.project,
+            self._at,
+            shelves=[self.tab.shelf],
+            sought=_sought(given.get("q"), given.get("key")),
+            status=given.get("status", ""),
+            narrow=self._narrowed if set(_NARROWING) & given.keys() else None,
+            by=self.person,
+        )
 
-    def revoked_keys(self) -> KeyQuerySet:
+    def revoked_keys(self) -> Wanted:
         """The keys of the second table. One that was pasted into the first search is found here too."""
         return self._sought_revoked(self.given.get("rkey") or self._pasted_revoked())
 
+    def _narrowed(self, keys: KeyQuerySet) -> KeyQuerySet:
+        given = self.given
+        for column in ("type", "environment"):
+            if column in given:
+                keys = keys.filter(**{column: given[column]})
+        if "mine" in given:
+            keys = keys.made_by(self.access.user)
+        return keys.unused_since(self._at) if "unused" in given else keys
+
     def table(self) -> Table:
         searched = bool({"q", "key"} & self.given.keys()) or self.filtered
-        return self._table(self.keys(), self.order, ("after", "before"), ("q", "key"), searched, drawn=True)
+        cursors, terms = ("after", "before"), ("q", "key")
+        table, self.order = self._table(self.keys(), self.order, cursors, terms, searched)
+        # Very many are shown in the order that an index has, and say so.
+        self.given["sort"] = next(name for name, order in SORTS.items() if order == self.order)
+        return table
 
     def revoked(self) -> Table:
         searched = bool({"rq", "rkey"} & self.given.keys())
         cursors, terms = ("rafter", "rbefore"), ("rq", "rkey")
-        return self._table(self.revoked_keys(), LAST_REVOKED_FIRST, cursors, terms, searched)
+        return self._table(self.revoked_keys(), LAST_REVOKED_FIRST, cursors, terms, searched)[0]
 
     def caption(self) -> str:
         return f"{self.tab.caption}, {_CAPTIONS[self.given['sort']]}"
@@ -201,8 +216,8 @@ class Listing:
         return "#revoked-keys" if {"rafter", "rbefore"} & self.given.keys() else ""
 
     def next_after(self, key: Key) -> str:
-        """Return the id of the row that follows `key` in the first table, "" at its end. One query."""
-        follower = page(self.keys(), self.order, after=key, size=1).rows
+        """Return the id of the row that follows `key` in the first table, "" at its end."""
+        follower = find(self.keys(), self.order, after=key, size=1).page.rows
         return follower[0].key_id if follower else ""
 
     def query(self, **changes: str) -> str:
@@ -223,31 +238,34 @@ class Listing:
         turned = second if current == first else first
         return Header(label, self.query(sort=turned, after="", before=""), aria)
 
-    def _sought_revoked(self, key_id: str | None) -> KeyQuerySet:
-        return _sought(self._known().revoked(self._at), self.given.get("rq"), key_id)
+    def _sought_revoked(self, key_id: str | None) -> Wanted:
+        return Wanted(
+            Key.objects.of(self.access.project),
+            self.access.project,
+            self._at,
+            shelves=[self.tab.shelf],
+            revoked=True,
+            sought=_sought(self.given.get("rq"), key_id),
+        )
 
     def _pasted_revoked(self) -> str | None:
         """The key id that was pasted into the first search, where it is a revoked key's."""
         key_id: str | None = self.given.get("key")
-        return key_id if key_id and self._sought_revoked(key_id).exists() else None
+        if not key_id:
+            return None
+        return key_id if find(self._sought_revoked(key_id), LAST_REVOKED_FIRST, size=1).count else None
 
     def _table(
-        self,
-        found: KeyQuerySet,
-        order: Order,
-        cursors: tuple[str, str],
-        terms: tuple[str, str],
-        searched: bool,
-        *,
-        drawn: bool = False,
-    ) -> Table:
-        """Return a page of what was found; `drawn` with bars of each key's use, which takes a query."""
+        self, wanted: Wanted, order: Order, cursors: tuple[str, str], terms: tuple[str, str], searched: bool
+    ) -> tuple[Table, Order]:
+        """Return a table, and the order that its rows stand in. Keys that live have bars of their use: a query."""
         after, before = cursors
-        shown = page(found, order, after=self._edge(after), before=self._edge(before))
-        if not shown.rows and self.given.keys() & set(cursors):
+        found = find(wanted, order, after=self._edge(after), before=self._edge(before))
+        if not found.page.rows and self.given.keys() & set(cursors):
             # What stood on this page has been revoked since: the list isn't empty, its end has moved.
-            shown = page(found, order)
-        use = lately(shown.rows, self._at) if drawn else {}
+            found = find(wanted, order)
+        shown = found.page
+        use = {} if wanted.revoked else lately(shown.rows, self._at)
         rows = [Row.of(key, self._actor, self._at, use.get(key.pk)) for key in shown.rows]
         back = {after: "", before: rows[0].key_id} if rows and shown.has_previous else None
         on = {before: "", after: rows[-1].key_id} if rows and shown.has_next else None
@@ -255,7 +273,7 @@ class Listing:
         elsewhere = None
         if searched and not matches:
             matches, elsewhere = self._says(*terms)
-        return Table(
+        table = Table(
             rows,
             self.query(**back) if back else "",
             self.query(**on) if on else "",
@@ -263,6 +281,7 @@ class Listing:
             matches,
             elsewhere,
         )
+        return table, found.order
 
     def _says(self, name: str, key_name: str) -> tuple[str, Elsewhere | None]:
         """What to say where a search finds nothing, and which tab has what was pasted."""
@@ -277,7 +296,8 @@ class Listing:
     def _elsewhere(self, key_id: str) -> Elsewhere | None:
         """The tab that shows the key of this id, where it is another than this one. One query."""
         project = self.access.project
-        key = _sought(Key.objects.of(project), None, key_id).first()
+        sought = _sought(None, key_id)
+        key = Key.objects.of(project).sought(sought).first() if sought else None
         if key is None or key.type in self.tab.types:
             return None
         tab = tab_of(key)
@@ -302,11 +322,11 @@ def _person(project: Project, public_id: str) -> User | None:
     return User.objects.filter(Exists(member) | Exists(made), public_id=public_id).first()
 
 
-def _matches(found: KeyQuerySet) -> str:
+def _matches(found: Found) -> str:
     """Return how many keys a search has found; "" for none."""
-    count = found.order_by()[: _COUNTED_AT_MOST + 1].count()
-    if count > _COUNTED_AT_MOST:
-        return f"{_COUNTED_AT_MOST:,}+ keys match."
+    count = found.count or 0
+    if found.capped:
+        return f"{count:,}+ keys match."
     if count == 1:
         return "1 key matches."
     return f"{count:,} keys match." if count else ""
@@ -351,10 +371,10 @@ def _is_a_key(access: Access, text: str) -> bool:
     return is_key_id(text) and Key.objects.of(access.project).filter(key_id=text).exists()
 
 
-def _sought(keys: KeyQuerySet, term: str | None, key_id: str | None) -> KeyQuerySet:
+def _sought(term: str | None, key_id: str | None) -> Sought | None:
     if key_id:
-        return keys.sought(Nothing() if key_id == _NO_KEY else ByKey(key_id))
-    return keys.sought(ByName(term)) if term else keys
+        return Nothing() if key_id == _NO_KEY else ByKey(key_id)
+    return ByName(term) if term else None
 
 
 def _text(value: Any) -> str:

@@ -26,7 +26,7 @@ from keys.kinds import (
     Provider,
     Status,
 )
-from keys.querysets import KeyQuerySet
+from keys.querysets import KeyQuerySet, Shelf
 from keys.scopes import Grant
 from projects.models import Channel, Project
 from projects.names import NAME_LENGTH, CodepointField
@@ -124,12 +124,51 @@ class Key(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["project", "created_at", "id"], name="key_by_creation"),
-            models.Index(fields=["project", "name_folded", "id"], name="key_by_name"),
-            models.Index(fields=["project", "expires_at", "id"], name="key_by_expiry"),
-            models.Index(
-                fields=["project", "revoked_at", "id"],
-                condition=Q(revoked_at__isnull=False),
-                name="key_by_revocation",
+            *(
+                models.Index(
+                    fields=["project", column, "id"], condition=shelf.condition, name=f"{what}_by_{by}"
+                )
+                for shelf, what in ((Shelf.KEYS, "listed"), (Shelf.AGENTS, "agent"))
+                for column, by in (
+                    ("created_at", "creation"),
+                    ("name_folded", "name"),
+                    ("expires_at", "expiry"),
+                )
+            ),
+            *(
+                models.Index(
+                    fields=["project", "revoked_at", "id"],
+                    condition=shelf.condition,
+                    name=f"{what}_by_revocation",
+                )
+                for shelf, what in ((Shelf.ENDED_KEYS, "key"), (Shelf.ENDED_AGENTS, "agent"))
+            ),
+            *(
+                models.Index(fields=["project", "name_folded", "id"], condition=shelf.condition, name=name)
+                for shelf, name in (
+                    (Shelf.ENDED_KEYS, "ended_by_name"),
+                    (Shelf.ENDED_AGENTS, "ended_agent_by_name"),
+                )
+            ),
+            # One for each filter: what it leaves, newest first.
+            *(
+                models.Index(
+                    fields=["project", column, "created_at", "id"],
+                    condition=Q(revoked_at=None),
+                    name=f"key_by_{by}",
+                )
+                for column, by in (("type", "type"), ("environment", "environment"), ("created_by", "maker"))
+            ),
+            *(
+                models.Index(
+                    fields=["project", "created_at", "id"],
+                    condition=Q(revoked_at=None) & state,
+                    name=f"key_{what}",
+                )
+                for state, what in (
+                    (Q(paused_at__isnull=False), "paused"),
+                    (Q(confirmed_at=None), "unconfirmed"),
+                )
             ),
             models.Index(
                 fields=["channel", "created_at", "id"],

@@ -1,8 +1,9 @@
 """Sets of keys. Each rule here is the one of `keys.models`, in SQL."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, Final
 
 from django.db import models
 from django.db.models import Q
@@ -11,7 +12,7 @@ from keys.kinds import EXPIRES_SOON, NEVER_USED, KeyType
 from keys.search import ByKey, ByName, Sought
 from projects.models import AuditEvent
 from projects.names import fold
-from projects.querysets import Order
+from projects.querysets import Order, read_from
 
 if TYPE_CHECKING:
     from keys.models import Key
@@ -22,10 +23,10 @@ SORTS: Final = {
     "-created": Order("created_at"),
     "name": Order("name_folded", descending=False),
     "-name": Order("name_folded"),
-    "used": Order("last_used_at", descending=False, through="activity", tie="key_id"),
-    "-used": Order("last_used_at", through="activity", tie="key_id"),
-    "expires": Order("expires_at", descending=False),
-    "-expires": Order("expires_at"),
+    "used": Order("last_used_at", descending=False, through="activity", tie="key_id", shared=True),
+    "-used": Order("last_used_at", through="activity", tie="key_id", shared=True),
+    "expires": Order("expires_at", descending=False, shared=True),
+    "-expires": Order("expires_at", shared=True),
 }
 NEWEST_FIRST: Final = "-created"
 LAST_REVOKED_FIRST: Final = Order("revoked_at")
@@ -42,6 +43,58 @@ STATUSES: Final = {
     "paused": "Paused",
     "expired": "Expired",
 }
+
+
+class Shelf(IntEnum):
+    """The four sets that the keys of a project stand in, each with indexes of its own.
+
+    A list reads one of them from its index, and never steps over the keys of another: an agent key isn't
+    shown among project keys, nor is one that was revoked, of which there are ever more. The number stands in
+    the search index (`projects.triggers`).
+    """
+
+    KEYS = 0
+    AGENTS = 1
+    ENDED_KEYS = 2
+    ENDED_AGENTS = 3
+
+    @property
+    def ended(self) -> "Shelf":
+        """Where the keys of this shelf go once they are revoked, or scheduled to be."""
+        return Shelf(self | 2)
+
+    @property
+    def condition(self) -> Q:
+        """The condition of its indexes."""
+        return self._where(Q(type=KeyType.AGENT))
+
+    @property
+    def keys(self) -> Q:
+        """The same condition in a query, word for word: else SQLite wouldn't know its indexes."""
+        return self._where(Q(type=_Spelt(KeyType.AGENT.value)))
+
+    def _where(self, agent: Q) -> Q:
+        return Q(revoked_at__isnull=not self & 2) & (agent if self & 1 else ~agent)
+
+    def index(self, column: str) -> str:
+        """Return the name of the index that has its keys in the order of a column (`keys.models`)."""
+        if self & 2:
+            return (
+                f"{'agent' if self & 1 else 'key'}_by_revocation"
+                if column == "revoked_at"
+                else "key_by_creation"
+            )
+        return f"{'agent' if self & 1 else 'listed'}_by_{_INDEXED[column]}"
+
+
+_INDEXED: Final = {"created_at": "creation", "name_folded": "name", "expires_at": "expiry"}
+
+
+class _Spelt(models.Value):
+    """A constant that stands in the SQL itself, and not among its parameters."""
+
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
+        return f"'{self.value}'", []
 
 
 class KeyQuerySet(models.QuerySet["Key"]):
@@ -63,6 +116,28 @@ class KeyQuerySet(models.QuerySet["Key"]):
         """Keys of the second table."""
         return self.filter(~_scheduled(at), revoked_at__isnull=False)
 
+    def on(self, shelf: Shelf) -> "KeyQuerySet":
+        return self.filter(shelf.keys)
+
+    def numbered(self, pks: Sequence[int]) -> "KeyQuerySet":
+        """Those of the keys that have one of these numbers, looked up by them."""
+        return self.filter(pk__in=pks).read_from("")
+
+    def read_from(self, index: str) -> "KeyQuerySet":
+        """The same keys, which SQLite reads from this index or not at all; PostgreSQL plans as it likes.
+
+        Without an index it finds each key by its number, which another table or the query gives.
+        """
+        return read_from(self.all(), index)
+
+    def rotating(self, at: datetime) -> "KeyQuerySet":
+        """Keys that are being replaced, and work for a while yet: there are never many."""
+        return self.filter(_scheduled(at))
+
+    def over(self, at: datetime) -> "KeyQuerySet":
+        """Of an ended shelf, the keys of the second table."""
+        return self.filter(~_scheduled(at))
+
     def sought(self, sought: Sought) -> "KeyQuerySet":
         """Keys that a search means: by a part of the name, or by the key itself."""
         if isinstance(sought, ByName):
@@ -83,14 +158,23 @@ class KeyQuerySet(models.QuerySet["Key"]):
 
     def known_to(self, user: "User", project: "Project") -> "KeyQuerySet":
         """Keys of the project whose secret this person has seen: they issued, renewed or revealed them."""
+        return self.filter(Q(created_by=user) | Q(key_id__in=self.shown_to(user, project)))
+
+    def made_by_others(self, user: "User") -> "KeyQuerySet":
+        return self.filter(Q(created_by=None) | ~Q(created_by=user))
+
+    @staticmethod
+    def shown_to(user: "User", project: "Project") -> Any:
+        """The ids of keys whose secret was shown to this person after somebody had made them."""
         seen = AuditEvent.objects.filter(
             project_id=project.pk,
-            object_kind="key",
-            actor_kind="person",
             actor_id=str(user.pk),
-            verb__in=_SHOWS_A_SECRET,
+            # Word for word as in their index (`AuditEvent`).
+            object_kind=_Spelt("key"),
+            actor_kind=_Spelt("person"),
+            verb__in=[_Spelt(verb) for verb in _SHOWS_A_SECRET],
         )
-        return self.filter(Q(created_by=user) | Q(key_id__in=seen.values("object_id")))
+        return seen.values("object_id")
 
     def issued_by(self, key: "Key") -> "KeyQuerySet":
         """Keys that this key itself has issued, through the JSON API."""

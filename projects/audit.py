@@ -9,14 +9,14 @@ was exported before.
 import hashlib
 import hmac
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 
 from projects.models import SITE_LOG, AuditChain, AuditEvent, Role, User
 
@@ -81,6 +81,22 @@ class Log:
         self._chain.number, self._chain.mac = event.number, event.mac
         self._chain.save(update_fields=["number", "mac"])
         return event
+
+    def record_past(self, events: Sequence[AuditEvent]) -> None:
+        """Append events that say themselves who did what, and when: for a past that was invented.
+
+        They get their numbers and MACs here. A query for each, to move the head, and one for a hundred.
+        """
+        for event in events:
+            event.number = self._chain.number + 1
+            event.mac = mac_of(event, self._chain.mac)
+            self._chain.number, self._chain.mac = event.number, event.mac
+        AuditEvent.objects.bulk_create(events)
+        # One by one: the head moves one event at a time, and a trigger holds that.
+        table = AuditChain._meta.db_table
+        sql = f"UPDATE {table} SET number = %s, mac = %s WHERE project_id = %s"  # noqa: S608
+        with connection.cursor() as cursor:
+            cursor.executemany(sql, [(event.number, event.mac, event.project_id) for event in events])
 
 
 @contextmanager

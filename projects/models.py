@@ -410,6 +410,14 @@ class AuditEvent(models.Model):
                 condition=models.Q(actor_kind="key"),
                 name="audit_by_key",
             ),
+            # Whose secrets somebody has seen (`keys.querysets`).
+            models.Index(
+                fields=["project_id", "actor_id", "object_id"],
+                condition=models.Q(
+                    actor_kind="person", object_kind="key", verb__in=("key.renewed", "key.revealed")
+                ),
+                name="audit_by_beholder",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from heapq import merge
 from typing import Any, Generic, TypeVar
 
-from django.db.models import BooleanField, CharField, F, Func, Model, QuerySet, Value
+from django.db import connections
+from django.db.models import BooleanField, CharField, F, Func, Model, Q, QuerySet, Value
 from django.db.models.expressions import Combinable
+from django.db.models.sql.datastructures import BaseTable
 
 PAGE_SIZE = 50
 
 M = TypeVar("M", bound=Model)
+Rows = TypeVar("Rows", bound="QuerySet[Any]")
 
 
 class Row(Func):
@@ -38,18 +42,49 @@ class _Compare(Func):
     output_field = BooleanField()
 
 
+class _ReadFrom(BaseTable):
+    """A table that SQLite must read from one index, or (without one) by its numbers alone.
+
+    SQLite knows no statistics, and without being told it chooses badly.
+    """
+
+    def __init__(self, table_name: str, alias: str | None, index: str) -> None:
+        super().__init__(table_name, alias)
+        self.index = index
+
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
+        sql, parameters = super().as_sql(compiler, connection)
+        if connection.vendor != "sqlite":
+            return sql, parameters
+        way = f"INDEXED BY {connection.ops.quote_name(self.index)}" if self.index else "NOT INDEXED"
+        return f"{sql} {way}", parameters
+
+
+def read_from(queryset: Rows, index: str = "") -> Rows:
+    """Let SQLite read the rows of this queryset from one index, or without one by their numbers alone.
+
+    The queryset is changed, and returned. PostgreSQL plans as it likes.
+    """
+    alias = str(queryset.query.get_initial_alias())
+    table = queryset.query.alias_map[alias]
+    queryset.query.alias_map[alias] = _ReadFrom(table.table_name, table.table_alias, index)
+    return queryset
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """A sort: a column that is never NULL, and its direction. `tie`, as unique as a key, breaks ties.
 
     Both may be of another table: `through` names the relation to it, which has a `project` of its own.
     An index of that table then finds the place and gives the order.
+    `shared` says that very many rows have the same value, such as keys that never expire.
     """
 
     column: str
     descending: bool = True
     through: str = ""
     tie: str = "pk"
+    shared: bool = False
 
     def applied(self, queryset: QuerySet[M], *, reverse: bool = False) -> QuerySet[M]:
         """Return the queryset in this order, or in its reverse."""
@@ -63,6 +98,27 @@ class Order:
         joiner = " < " if self.descending is not reverse else " > "
         place = Row(*(F(name) for name in self._names()))
         return _Compare(place, Row(*self._values(row)), arg_joiner=joiner)
+
+    def parts(self, row: Model, *, reverse: bool = False) -> list[Q]:
+        """The same condition in two: for rows that share the value of `row`, and for those after them all.
+
+        SQLite seeks by the first column of a row value alone, and would step over all that share it.
+        """
+        first, tie = self._names()
+        value, number = self.place(row)
+        way = "lt" if self.descending is not reverse else "gt"
+        return [Q(**{first: value, f"{tie}__{way}": number}), Q(**{f"{first}__{way}": value})]
+
+    def place(self, row: Model) -> tuple[Any, Any]:
+        """Return where the row stands, as something to sort by in Python: as the database does."""
+        holder: Any = getattr(row, self.through) if self.through else row
+        return getattr(holder, self.column), getattr(holder, self.tie)
+
+    @property
+    def columns(self) -> tuple[str, str]:
+        """What a row is sorted by, as the ORM names it."""
+        first, second = self._names()
+        return first, second
 
     def _names(self) -> list[str]:
         prefix = f"{self.through}__" if self.through else ""
@@ -85,24 +141,48 @@ class Page(Generic[M]):
 
 
 def page(
-    queryset: QuerySet[M],
+    found: QuerySet[M] | Sequence[QuerySet[M] | list[M]],
     order: Order,
     *,
     after: M | None = None,
     before: M | None = None,
     size: int = PAGE_SIZE,
 ) -> Page[M]:
-    """Return the page that follows `after`, or precedes `before`, or else the first. One query.
+    """Return the page that follows `after`, or precedes `before`, or else the first. One query for each set,
+    or two (`_next`).
 
-    It reads one row more than it returns, to know whether there is a next page, and counts nothing.
+    `found` is one set of rows, or several that have none in common: each is read from an index of its own,
+    and they are merged here. It reads one row more than it returns, to know whether there is a next page, and
+    counts nothing.
     """
     reverse = before is not None
     edge = before if before is not None else after
-    if edge is not None:
-        queryset = queryset.filter(order.past(edge, reverse=reverse))
-    rows = list(order.applied(queryset, reverse=reverse)[: size + 1])
-    more = len(rows) > size
-    rows = rows[:size]
+    sets = [found] if isinstance(found, QuerySet) else found
+    read = [each if isinstance(each, list) else _next(each, order, edge, size + 1, reverse) for each in sets]
+    rows = read[0] if len(read) == 1 else _merged(read, order, reverse)[: size + 1]
+    return turned(rows, size, edge=edge is not None, reverse=reverse)
+
+
+def _next(queryset: QuerySet[M], order: Order, edge: M | None, size: int, reverse: bool) -> list[M]:
+    """Return so many rows of one set. One query; on SQLite, where very many share a value, two."""
+    if edge is None:
+        return list(order.applied(queryset, reverse=reverse)[:size])
+    if order.shared and connections[queryset.db].vendor == "sqlite":
+        rows: list[M] = []
+        for part in order.parts(edge, reverse=reverse):
+            if len(rows) < size:
+                rows += order.applied(queryset.filter(part), reverse=reverse)[: size - len(rows)]
+        return rows
+    return list(order.applied(queryset.filter(order.past(edge, reverse=reverse)), reverse=reverse)[:size])
+
+
+def turned(rows: Sequence[M], size: int, *, edge: bool, reverse: bool) -> Page[M]:
+    """Return the page of these rows, which are one more than `size` where there are others behind them."""
+    more, rows = len(rows) > size, rows[:size]
     if reverse:
         return Page(rows[::-1], has_previous=more, has_next=True)
-    return Page(rows, has_previous=edge is not None, has_next=more)
+    return Page(rows, has_previous=edge, has_next=more)
+
+
+def _merged(read: Sequence[Sequence[M]], order: Order, reverse: bool) -> list[M]:
+    return list(merge(*read, key=order.place, reverse=order.descending is not reverse))

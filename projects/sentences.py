@@ -53,6 +53,7 @@ DEEDS: Final[Mapping[str, str]] = {
     "project.private_upstreams": "changed whether upstreams of {} may be private",
     "project.deleted": "deleted the project {}",
     "project.purged": "purged the rows of {}",
+    "project.seeded": "filled {} with invented keys",
     "person.created": "created the account of {}",
     "person.edited": "edited the account of {}",
     "person.deactivated": "deactivated the account of {}",

@@ -129,6 +129,29 @@ GUARDS: Final = (
     ),
 )  # fmt: skip
 
+# What keeps SQLite's search index true (`keys.search_index`). A key's number in it begins with its project
+# and its shelf; the index has no contents, so it is told what to forget.
+_SEARCH: Final = "keys_search"
+_PLACE: Final = (
+    "({row}.project_id * 4 + ({row}.revoked_at IS NOT NULL) * 2 + ({row}.type = 'agent')) * 274877906944"
+    " + {row}.id"
+)
+_ENTER: Final = f"INSERT INTO {_SEARCH}(rowid, name) VALUES ({_PLACE.format(row='NEW')}, NEW.name_folded);"  # noqa: S608
+_LEAVE: Final = (
+    f"INSERT INTO {_SEARCH}({_SEARCH}, rowid, name) "  # noqa: S608
+    f"VALUES ('delete', {_PLACE.format(row='OLD')}, OLD.name_folded);"
+)
+_KEEPERS: Final = {
+    "keyrack_search_enter": f"AFTER INSERT ON keys_key BEGIN {_ENTER} END",
+    "keyrack_search_move": (
+        "AFTER UPDATE OF id, project_id, type, name_folded, revoked_at ON keys_key "
+        f"WHEN {_PLACE.format(row='NEW')} <> {_PLACE.format(row='OLD')} "
+        "OR NEW.name_folded <> OLD.name_folded "
+        f"BEGIN {_LEAVE} {_ENTER} END"
+    ),
+    "keyrack_search_leave": f"AFTER DELETE ON keys_key BEGIN {_LEAVE} END",
+}
+
 _GUARDED_TABLES: Final = tuple(dict.fromkeys(guard.table for guard in GUARDS))
 
 
@@ -158,6 +181,8 @@ def installed(connection: BaseDatabaseWrapper) -> set[str]:
 def expected(connection: BaseDatabaseWrapper) -> set[str]:
     """Return the names of the triggers that should stand in this kind of database."""
     names = {guard.name for guard in GUARDS}
+    if connection.vendor == "sqlite":
+        names |= _KEEPERS.keys()
     if connection.vendor == "postgresql":
         names |= {_truncate_name(table) for table in _GUARDED_TABLES}
     return names
@@ -165,10 +190,16 @@ def expected(connection: BaseDatabaseWrapper) -> set[str]:
 
 @contextmanager
 def lifted(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """Take every trigger off and put them back: for emptying a test database, nothing else."""
+    """Take every trigger off and put them back: for emptying a test database, nothing else.
+
+    The search index is emptied with it.
+    """
     remove(connection)
     try:
         yield
+        if connection.vendor == "sqlite":
+            with connection.cursor() as cursor:
+                cursor.execute(f"INSERT INTO {_SEARCH}({_SEARCH}) VALUES ('delete-all')")  # noqa: S608
     finally:
         install(connection)
 
@@ -199,6 +230,10 @@ def _run(connection: BaseDatabaseWrapper, statements: "_Statements") -> None:
             if table in tables:
                 for sql in statements.table(table):
                     cursor.execute(sql)
+        if _SEARCH in tables:
+            for name, body in _KEEPERS.items():
+                for sql in statements.keeper(name, body):
+                    cursor.execute(sql)
 
 
 class _Statements:
@@ -210,10 +245,16 @@ class _Statements:
     def table(self, table: str) -> list[str]:
         return []
 
+    def keeper(self, name: str, body: str) -> list[str]:
+        return []
+
 
 class _SqliteDrop(_Statements):
     def guard(self, guard: Guard) -> list[str]:
         return [f"DROP TRIGGER IF EXISTS {guard.name}"]
+
+    def keeper(self, name: str, body: str) -> list[str]:
+        return [f"DROP TRIGGER IF EXISTS {name}"]
 
 
 class _SqliteCreate(_Statements):
@@ -224,6 +265,9 @@ class _SqliteCreate(_Statements):
             f"CREATE TRIGGER {guard.name} BEFORE {guard.operation} ON {guard.table} "
             f"FOR EACH ROW {when} BEGIN SELECT RAISE(ABORT, '{_quoted(guard.message)}'); END",
         ]
+
+    def keeper(self, name: str, body: str) -> list[str]:
+        return [*_SqliteDrop().keeper(name, body), f"CREATE TRIGGER {name} {body}"]
 
 
 class _PostgresDrop(_Statements):

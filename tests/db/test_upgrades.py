@@ -131,6 +131,7 @@ def first(empty: None, at: datetime, monkeypatch: pytest.MonkeyPatch) -> First:
     with monkeypatch.context() as patch:
         patch.setattr(triggers, "GUARDS", guards)
         patch.setattr(triggers, "_GUARDED_TABLES", tuple(dict.fromkeys(guard.table for guard in guards)))
+        patch.setattr(triggers, "_KEEPERS", {})
         triggers.install(connection)
         assert triggers.installed(connection) == triggers.expected(connection)
     project = AuditEvent.objects.values_list("project_id", flat=True)[0]

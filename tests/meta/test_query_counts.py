@@ -28,12 +28,12 @@ from tests.web.pages import HTMX, Page, signed_in, url_of
 
 pytestmark = pytest.mark.django_db
 
-# The session, the person, the membership with the project, the two tables, the use of the first one's keys;
-# the projects of the switcher.
-KEYS_PAGE: Final = 7
-KEYS_FRAGMENT: Final = 6
-# A search also counts what it found, in one table or the other.
-SEARCHED: Final = KEYS_PAGE + 1
+# The session, the person, the membership with the project; the keys, those that are being replaced, the use of
+# both, those that were revoked; the projects of the switcher.
+KEYS_PAGE: Final = 8
+KEYS_FRAGMENT: Final = 7
+# A search asks its index, leaves what the filters leave, sorts that, and fetches a page of it.
+SEARCHED: Final = KEYS_PAGE + 3
 # As the keys page; but the members, what they made, what of that was revoked, and who is invited.
 MEMBERS_PAGE: Final = 8
 
@@ -76,7 +76,9 @@ def queries(client: Client, url: str, headers: dict[str, str] | None = None) -> 
     with CaptureQueriesContext(connection) as captured:
         response = client.get(url, headers=headers or {})
     assert response.status_code == 200
-    return len(captured), Page(response)
+    # PostgreSQL is told how to plan some of them.
+    asked = [query for query in captured if not query["sql"].startswith(("SET ", "SAVEPOINT", "RELEASE"))]
+    return len(asked), Page(response)
 
 
 @pytest.mark.parametrize("rows", [1, 50])
@@ -104,10 +106,10 @@ def test_the_tab_of_agent_keys_takes_as_many(
     assert [len(page.rows(caption)) for caption in page.texts("caption")] == [rows, rows]
     assert count == KEYS_PAGE
     assert queries(mara, url, HTMX)[0] == KEYS_FRAGMENT
-    assert queries(mara, f"{url}?q=agent&sort=name&status=unconfirmed")[0] == SEARCHED
+    assert queries(mara, f"{url}?q=agent&sort=name&status=unconfirmed")[0] == SEARCHED - 1
 
 
-def test_a_pasted_key_of_the_other_tab_takes_two_more(
+def test_a_pasted_key_of_the_other_tab_takes_one_more(
     mara: Client, project: Project, at: datetime, fill: Fill
 ) -> None:
     fill(1)
@@ -117,7 +119,7 @@ def test_a_pasted_key_of_the_other_tab_takes_two_more(
     elsewhere, page = queries(mara, f"{url_of('key_list')}?key={key.key_id}")
     assert "it is under Agent keys" in page.content.text
     # And no row whose use is to be drawn.
-    assert elsewhere == found + 2 - 1
+    assert elsewhere == found + 1 - 1
 
 
 @pytest.mark.parametrize("rows", [1, 50])
@@ -127,7 +129,7 @@ def test_its_fragment_takes_no_more(mara: Client, fill: Fill, rows: int) -> None
 
 
 @pytest.mark.parametrize("rows", [2, 50])
-def test_a_search_takes_one_more(mara: Client, fill: Fill, rows: int) -> None:
+def test_a_search_takes_three_more(mara: Client, fill: Fill, rows: int) -> None:
     fill(rows)
     assert queries(mara, f"{url_of('key_list')}?q=docs&sort=name&type=restricted")[0] == SEARCHED
 
@@ -276,14 +278,15 @@ def test_the_members_page_takes_as_many_for_fifty_rows_as_for_one(
 
 
 @pytest.mark.parametrize("rows", [2, 50])
-def test_the_keys_of_somebody_take_two_more(
+def test_the_keys_of_somebody_take_four_more(
     mara: Client, project: Project, operator: User, at: datetime, rows: int
 ) -> None:
     for _ in range(rows):
         IssuedFactory(project=project, actor=acting(operator, project), at=at)
     count, page = queries(mara, f"{url_of('key_list')}?by={operator.public_id}")
     assert len(page.rows(page.texts("caption")[0])) == rows
-    assert count == SEARCHED + 1
+    # The person; what they made and what was shown to them, in both sets of keys; and the rows.
+    assert count == KEYS_PAGE + 4
 
 
 @pytest.mark.parametrize("rows", [1, 12])
@@ -317,7 +320,8 @@ def test_the_audit_log_takes_as_many_for_fifty_rows_as_for_three(
     assert count == AUDIT_PAGE
     assert queries(mara, url, HTMX)[0] == AUDIT_FRAGMENT
     filtered = f"{url}?who=system&what=key&key={made[0].key_id}&since=2026-01-01&until=2126-01-01"
-    assert queries(mara, filtered)[0] == AUDIT_PAGE
+    # One more to learn whether one of several filters leaves few.
+    assert queries(mara, filtered)[0] == AUDIT_PAGE + 1
     # One more to find the place in the list, and one to learn whether a key has done anything.
     assert queries(mara, f"{url}?after=2")[0] == AUDIT_PAGE + 1
     assert queries(mara, f"{url}?who={made[0].key_id}")[0] == AUDIT_PAGE + 1

@@ -1,0 +1,301 @@
+"""A page of keys however many there are: read from indexes, never sorted or counted as a whole.
+
+What few keys match (up to a thousand) is fetched by its numbers, counted and sorted here. What more match is
+read in the order of an index until the page is full.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from django.db import connection
+
+from keys.models import Key
+from keys.querysets import NEWEST_FIRST, SORTS, KeyQuerySet, Shelf
+from keys.search import ByKey, ByName, Nothing, Sought, is_key_id
+from keys.search_index import found, is_prefix, planned, walked
+from projects.models import Project, User
+from projects.names import fold
+from projects.querysets import PAGE_SIZE, Order, Page, page, turned
+
+COUNTED_AT_MOST: Final = 1000
+LIVING: Final = (Shelf.KEYS, Shelf.AGENTS)
+# What few keys have is found by their state; of many, only in the order that the state's own index has.
+_ORDERS_OF_STATES: Final = {"expired": SORTS["-expires"], "expires_soon": SORTS["expires"]}
+_INDEXES_OF_STATES: Final = {
+    "paused": "key_paused", "unconfirmed": "key_unconfirmed", "expired": "", "expires_soon": "",
+}  # fmt: skip
+# So many at a time are looked at where a filter may leave some of them out.
+_AT_ONCE: Final = 200
+_BY_TIME: Final = ("created_at", "last_used_at")
+
+Narrow = Callable[[KeyQuerySet], KeyQuerySet]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which keys of `base` (all of one project that somebody may see) a list shows.
+
+    `revoked` is the second table. `narrow` puts the filters on; `by` leaves keys whose secret a person has
+    seen.
+    """
+
+    base: KeyQuerySet
+    project: Project
+    at: datetime
+    shelves: Sequence[Shelf] = LIVING
+    revoked: bool = False
+    sought: Sought | None = None
+    status: str = ""
+    narrow: Narrow | None = None
+    by: User | None = None
+
+    @property
+    def is_filtered(self) -> bool:
+        return bool(self.status or self.narrow or self.by)
+
+    @property
+    def is_narrowed(self) -> bool:
+        return self.sought is not None or self.is_filtered
+
+    def sets(self) -> list[tuple[Shelf, KeyQuerySet]]:
+        """Return the sets of keys that make up the list, which have none in common."""
+        sets = [(shelf, keys) for shelf in self.shelves for shelf, keys in self._of(shelf)]
+        if self.narrow:
+            sets = [(shelf, self.narrow(keys)) for shelf, keys in sets]
+        if self.by is None:
+            return sets
+        shown = self._shown(self.by)
+        made = [(shelf, keys.made_by(self.by)) for shelf, keys in sets]
+        others = [(shelf, keys.made_by_others(self.by).numbered(shown)) for shelf, keys in sets if shown]
+        return made + others
+
+    def _shown(self, by: User) -> list[int]:
+        """Return the numbers of the keys whose secret somebody was shown. Two queries."""
+        ids = [each["object_id"] for each in KeyQuerySet.shown_to(by, self.project).distinct()]
+        known = Key.objects.filter(key_id__in=ids) if ids else Key.objects.none()
+        return list(known.values_list("pk", flat=True))
+
+    def _of(self, shelf: Shelf) -> list[tuple[Shelf, KeyQuerySet]]:
+        if self.revoked:
+            return [(shelf.ended, self.base.on(shelf.ended).over(self.at))]
+        if self.status:
+            # A key that is being replaced has a state that no filter asks for.
+            return [(shelf, self.base.on(shelf).with_status(self.status, self.at))]
+        return [(shelf, self.base.on(shelf)), (shelf.ended, self.base.on(shelf.ended).rotating(self.at))]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page of keys, in which order it came, and how many there are in all: None where nobody asked.
+
+    `capped` says that there are more than that.
+    """
+
+    page: Page[Key]
+    order: Order
+    count: int | None = None
+    capped: bool = False
+
+
+def find(
+    wanted: Wanted,
+    order: Order,
+    *,
+    after: Key | None = None,
+    before: Key | None = None,
+    size: int = PAGE_SIZE,
+) -> Found:
+    """Return the page of the wanted keys that follows `after`, or precedes `before`, or else the first.
+
+    More than a thousand that a search finds come newest first, and so many that have expired or will soon by
+    their expiry, unless the names are in order: no index has them in another.
+    """
+    edges = _Edges(after, before, size)
+    sets = wanted.sets()
+    if not wanted.is_narrowed and not order.through:
+        read = [_read(wanted, shelf, keys, order) for shelf, keys in sets]
+        return Found(page(read, order, after=after, before=before, size=size), order)
+    few = _Few.of(wanted, sets, order)
+    if few.rows is not None:
+        return Found(few.page(wanted.base, edges), order, len(few.rows))
+    order = _indexed(wanted, order)
+    shown = _many(wanted, sets, order, edges)
+    if not (isinstance(wanted.sought, ByName) and wanted.is_filtered):
+        return Found(shown, order, COUNTED_AT_MOST, capped=True)
+    # Many have the name, and many are left by the filters; nobody knows how many are both.
+    return Found(shown, order, len(shown.rows), capped=shown.has_next or shown.has_previous)
+
+
+@dataclass(frozen=True, slots=True)
+class _Edges:
+    after: Key | None
+    before: Key | None
+    size: int
+
+    @property
+    def edge(self) -> Key | None:
+        return self.before if self.before is not None else self.after
+
+
+@dataclass(frozen=True, slots=True)
+class _Few:
+    """The keys of a list, if there are not more than a thousand: each with its place and its number."""
+
+    order: Order
+    rows: list[tuple[Any, Any, int]] | None = field(default=None)
+
+    @classmethod
+    def of(cls, wanted: Wanted, sets: Sequence[tuple[Shelf, KeyQuerySet]], order: Order) -> "_Few":
+        pks: list[int] = []
+        for shelf, keys in sets:
+            left = COUNTED_AT_MOST + 1 - len(pks)
+            meant = _meant(wanted, shelf, keys, left)
+            if meant is None:
+                return cls(order)
+            pks += meant.order_by().values_list("pk", flat=True)[:left]
+            if len(pks) > COUNTED_AT_MOST:
+                return cls(order)
+        if not pks:
+            return cls(order, [])
+        return cls.listed(Key.objects.all().numbered(pks), order)
+
+    @classmethod
+    def listed(cls, keys: KeyQuerySet, order: Order) -> "_Few":
+        """Read where each key stands. One query."""
+        places = keys.order_by().values_list(*order.columns, "pk")
+        return cls(order, sorted(places, reverse=order.descending))
+
+    def page(self, base: KeyQuerySet, edges: _Edges) -> Page[Key]:
+        """Return a page of them. One query."""
+        keys = self.next(base, edges)
+        return turned(keys, edges.size, edge=edges.edge is not None, reverse=edges.before is not None)
+
+    def next(self, base: KeyQuerySet, edges: _Edges) -> list[Key]:
+        """Return those of a page, nearest to the edge first, and one more. One query."""
+        rows, reverse = self.rows or [], edges.before is not None
+        if edges.edge is not None:
+            place, down = self.order.place(edges.edge), self.order.descending is not reverse
+            rows = [row for row in rows if (row[:2] < place if down else row[:2] > place)]
+        chosen = [pk for *_, pk in (rows[::-1] if reverse else rows)[: edges.size + 1]]
+        by_pk = {key.pk: key for key in base.numbered(chosen)} if chosen else {}
+        # One that was purged between the two queries is left out.
+        return [by_pk[pk] for pk in chosen if pk in by_pk]
+
+
+def _meant(wanted: Wanted, shelf: Shelf, keys: KeyQuerySet, most: int) -> KeyQuerySet | None:
+    """Return those of a set that a search means, if they aren't too many to look up first."""
+    sought = wanted.sought
+    if sought is None:
+        return _state(wanted, shelf, keys)
+    if isinstance(sought, Nothing):
+        return keys.none()
+    if isinstance(sought, ByKey):
+        return keys.numbered(_known_by(sought))
+    term = fold(sought.text)
+    if _is_rotating(wanted, shelf):
+        return walked(keys, term)
+    # Beside the revoked keys a few are found that are only being replaced: close to a thousand, “1,000+” may
+    # be said of a little less.
+    pks = found(wanted.base, wanted.project.pk, shelf, term, most)
+    if len(pks) == most:
+        # Too many have it in their names; perhaps the filters leave few.
+        if not wanted.is_filtered:
+            return None
+        pks = list(_state(wanted, shelf, keys).order_by().values_list("pk", flat=True)[:most])
+        return walked(keys.numbered(pks), term) if len(pks) < most else None
+    if is_key_id(sought.text):
+        pks += Key.objects.filter(key_id=sought.text).values_list("pk", flat=True)
+    return keys.numbered(pks)
+
+
+def _known_by(sought: ByKey) -> list[int]:
+    """Return the numbers of the keys that a token, a part of one or a preview may mean. One query.
+
+    By the key id alone, which has an index: beside a project's, the planner might take that one.
+    """
+    keys = Key.objects.filter(key_id__gte=sought.start, key_id__lt=sought.end)
+    if sought.last4:
+        keys = keys.filter(last4=sought.last4)
+    return list(keys.order_by("key_id").values_list("pk", flat=True)[:COUNTED_AT_MOST])
+
+
+def _indexed(wanted: Wanted, order: Order) -> Order:
+    """Return the order in which more than a thousand come."""
+    if isinstance(wanted.sought, ByName):
+        return SORTS[NEWEST_FIRST]
+    state = _ORDERS_OF_STATES.get(wanted.status)
+    return state if state and order.column in _BY_TIME else order
+
+
+def _many(
+    wanted: Wanted, sets: Sequence[tuple[Shelf, KeyQuerySet]], order: Order, edges: _Edges
+) -> Page[Key]:
+    """Return a page of very many: in the order of an index, until it is full."""
+    sought, term = wanted.sought, ""
+    if isinstance(sought, ByName):
+        term = fold(sought.text)
+        if connection.vendor == "sqlite" and not is_prefix(term):
+            shown = _nearest(wanted, sets, order, edges, term)
+            if shown is not None:
+                return shown
+    read: list[KeyQuerySet | list[Key]] = []
+    for shelf, keys in sets:
+        keys = walked(keys, term) if term else keys
+        if order.through and _is_rotating(wanted, shelf):
+            read.append(_Few.listed(_rotating(shelf, keys), order).next(wanted.base, edges))
+        else:
+            read.append(_read(wanted, shelf, keys, order))
+    with planned("bitmapscan", "seqscan", "sort"):
+        return page(read, order, after=edges.after, before=edges.before, size=edges.size)
+
+
+def _nearest(
+    wanted: Wanted, sets: Sequence[tuple[Shelf, KeyQuerySet]], order: Order, edges: _Edges, term: str
+) -> Page[Key] | None:
+    """Return a page of those that SQLite's search index has next to the edge; None where it isn't full."""
+    beyond, up = edges.edge.pk if edges.edge else 0, edges.before is not None
+    read, short = [], False
+    for shelf, keys in sets:
+        if _is_rotating(wanted, shelf):
+            read.append(_read(wanted, shelf, walked(keys, term), order))
+            continue
+        pks = found(wanted.base, wanted.project.pk, shelf, term, _AT_ONCE, beyond=beyond, up=up)
+        short |= len(pks) == _AT_ONCE
+        read.append(keys.numbered(pks))
+    shown = page(read, order, after=edges.after, before=edges.before, size=edges.size)
+    full = shown.has_previous if up else shown.has_next
+    return shown if full or not short else None
+
+
+def _read(wanted: Wanted, shelf: Shelf, keys: KeyQuerySet, order: Order) -> KeyQuerySet:
+    """Let SQLite read the keys from the index that has this order; PostgreSQL has `planned`."""
+    if _is_rotating(wanted, shelf):
+        return _rotating(shelf, keys)
+    if order.through:
+        return keys.read_from("")
+    if order.column == "created_at" and wanted.sought is None:
+        if wanted.narrow or wanted.by:
+            # Each filter has an index in this order.
+            return keys
+        if index := _INDEXES_OF_STATES.get(wanted.status):
+            return keys.read_from(index)
+    return keys.read_from(shelf.index(order.column))
+
+
+def _rotating(shelf: Shelf, keys: KeyQuerySet) -> KeyQuerySet:
+    """Let SQLite begin with when they end: there are few."""
+    return keys.read_from(shelf.index("revoked_at"))
+
+
+def _state(wanted: Wanted, shelf: Shelf, keys: KeyQuerySet) -> KeyQuerySet:
+    """Let SQLite find the keys of a state by the index of that state; other filters have theirs."""
+    if wanted.by is not None or wanted.status not in _INDEXES_OF_STATES:
+        return keys
+    index = _INDEXES_OF_STATES[wanted.status]
+    return keys.read_from(index or shelf.index("expires_at"))
+
+
+def _is_rotating(wanted: Wanted, shelf: Shelf) -> bool:
+    return not wanted.revoked and shelf in (Shelf.ENDED_KEYS, Shelf.ENDED_AGENTS)

@@ -258,7 +258,7 @@ class Listing:
     def _table(
         self, wanted: Wanted, order: Order, cursors: tuple[str, str], terms: tuple[str, str], searched: bool
     ) -> tuple[Table, Order]:
-        """Return a table, and the order that its rows stand in. Keys that live have bars of their use: a query."""
+        """Return a table, and the order that its rows stand in. Bars of use take a query."""
         after, before = cursors
         found = find(wanted, order, after=self._edge(after), before=self._edge(before))
         if not found.page.rows and self.given.keys() & set(cursors):

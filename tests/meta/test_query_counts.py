@@ -28,8 +28,8 @@ from tests.web.pages import HTMX, Page, signed_in, url_of
 
 pytestmark = pytest.mark.django_db
 
-# The session, the person, the membership with the project; the keys, those that are being replaced, the use of
-# both, those that were revoked; the projects of the switcher.
+# The session, the person, the membership with the project; the keys, those that are being replaced, the use
+# of both, those that were revoked; the projects of the switcher.
 KEYS_PAGE: Final = 8
 KEYS_FRAGMENT: Final = 7
 # A search asks its index, leaves what the filters leave, sorts that, and fetches a page of it.

@@ -105,7 +105,7 @@ def test_it_is_only_read(mara: Client, method: str) -> None:
 
 
 def test_a_get_writes_nothing(mara: Client, django_assert_num_queries: Any) -> None:
-    with django_assert_num_queries(7) as queries:
+    with django_assert_num_queries(8) as queries:
         mara.get(url_of("key_list"))
     assert all(query["sql"].startswith("SELECT") for query in queries.captured_queries)
 

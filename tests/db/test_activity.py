@@ -25,6 +25,8 @@ from tests.factories import IssuedFactory
 pytestmark = pytest.mark.django_db
 
 HERE = Source("192.0.2.41", "curl")
+# Read before the tests take it away.
+START = Activity._start
 
 
 @pytest.fixture
@@ -201,14 +203,13 @@ def test_processes_that_write_the_same_counters_at_once_add_up(issued: Issued, a
 @pytest.fixture
 def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[Activity]:
     """Counters whose thread writes, every twentieth of a second."""
-    monkeypatch.undo()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "EVERY_SECONDS", 0.05)
-        counters = Activity()
-        yield counters
-        counters.end()
-        if counters._writer:
-            counters._writer.join(10)
+    monkeypatch.setattr(module, "EVERY_SECONDS", 0.05)
+    counters = Activity()
+    monkeypatch.setattr(Activity, "_start", START)
+    yield counters
+    counters.end()
+    if counters._writer:
+        counters._writer.join(10)
 
 
 @pytest.mark.django_db(transaction=True)

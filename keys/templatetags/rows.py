@@ -79,7 +79,8 @@ def _values(kind: Any) -> Callable[[Any], tuple[Any, ...]]:
 def _shape(row: Any, words: list[str]) -> Any:
     """Return which words are blank and which flags are set; the words are added to `words`, in order."""
     shape: list[Any] = []
-    for value in _values(type(row))(row):
+    kind: Any = type(row)
+    for value in _values(kind)(row):
         # The exact types first: they are most of the five thousand values of a page.
         if type(value) is str or isinstance(value, str):
             words.append(value)
@@ -94,7 +95,8 @@ def _shape(row: Any, words: list[str]) -> Any:
 def _marked(row: Any, count: list[int]) -> Any:
     """Return the row with a mark in the place of each word that isn't blank."""
     marked = SimpleNamespace()
-    for name in _names(type(row)):
+    kind: Any = type(row)
+    for name in _names(kind):
         value: Any = getattr(row, name)
         if isinstance(value, str):
             value, count[0] = value and _MARK.format(count[0]), count[0] + 1

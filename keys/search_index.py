@@ -22,6 +22,7 @@ _DOWN: Final = (
     "SELECT rowid FROM keys_search WHERE keys_search MATCH %s AND rowid BETWEEN %s AND %s "
     "ORDER BY rowid DESC LIMIT %s"
 )
+_ANYWHERE: Final = "SELECT rowid FROM keys_search WHERE keys_search MATCH %s LIMIT %s"
 _UP: Final = _DOWN.replace("DESC", "ASC")
 _LAST: Final = "\U0010ffff"
 
@@ -63,15 +64,38 @@ def found(
         return list(rows)
 
 
+def found_anywhere(keys: KeyQuerySet, term: str, most: int) -> list[int]:
+    """Return the primary keys of at most so many keys, of any project, whose name holds a folded term.
+
+    For staff. A query, on PostgreSQL one for each shelf. Raises ValueError for a term that is too short.
+    """
+    if is_prefix(term):
+        raise ValueError("A term of one or two letters is looked for in one project.")
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute(_ANYWHERE, [_phrase(term), most])
+            return [rowid % _ROOM for (rowid,) in cursor.fetchall()]
+    pks: list[int] = []
+    bare = keys.model._default_manager.all()
+    with planned("indexscan", "indexonlyscan", "seqscan"):
+        for shelf in Shelf:
+            rows = walked(bare.on(shelf), term).order_by().values_list("pk", flat=True)
+            pks += rows[: most - len(pks)] if len(pks) < most else []
+    return pks
+
+
+def _phrase(term: str) -> str:
+    """Return the term as one phrase in quotation marks: whatever else it holds is no query of FTS5's."""
+    return '"' + term.replace('"', '""') + '"'
+
+
 def _from_fts(project_id: int, shelf: Shelf, term: str, most: int, beyond: int, up: bool) -> list[int]:
     first = (project_id * 4 + shelf) * _ROOM
     last = first + _ROOM - 1
     if beyond:
         first, last = (first + beyond + 1, last) if up else (first, first + beyond - 1)
-    # In quotation marks: whatever else the term holds, it is one phrase and no query of FTS5's.
-    phrase = '"' + term.replace('"', '""') + '"'
     with connection.cursor() as cursor:
-        cursor.execute(_UP if up else _DOWN, [phrase, first, last, most])
+        cursor.execute(_UP if up else _DOWN, [_phrase(term), first, last, most])
         return [rowid % _ROOM for (rowid,) in cursor.fetchall()]
 
 

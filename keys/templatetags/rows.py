@@ -9,10 +9,11 @@ A template of rows reads `row` and `project.slug`, prints words, and asks of the
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache
 from html import escape
+from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -66,18 +67,26 @@ def _split(text: str) -> list[str | int]:
 
 
 @cache
-def _names(kind: type) -> tuple[str, ...]:
+def _names(kind: Any) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind))
+
+
+@cache
+def _values(kind: Any) -> Callable[[Any], tuple[Any, ...]]:
+    return attrgetter(*_names(kind))
 
 
 def _shape(row: Any, words: list[str]) -> Any:
     """Return which words are blank and which flags are set; the words are added to `words`, in order."""
     shape: list[Any] = []
-    for name in _names(type(row)):
-        value = getattr(row, name)
-        if isinstance(value, str):
+    kind: Any = type(row)
+    for value in _values(kind)(row):
+        # The exact types first: they are most of the five thousand values of a page.
+        if type(value) is str or isinstance(value, str):
             words.append(value)
-            shape.append(bool(value))
+            shape.append(value != "")
+        elif value is None or type(value) is bool:
+            shape.append(value)
         else:
             shape.append(_shape(value, words) if is_dataclass(value) else value)
     return tuple(shape)
@@ -86,7 +95,8 @@ def _shape(row: Any, words: list[str]) -> Any:
 def _marked(row: Any, count: list[int]) -> Any:
     """Return the row with a mark in the place of each word that isn't blank."""
     marked = SimpleNamespace()
-    for name in _names(type(row)):
+    kind: Any = type(row)
+    for name in _names(kind):
         value: Any = getattr(row, name)
         if isinstance(value, str):
             value, count[0] = value and _MARK.format(count[0]), count[0] + 1

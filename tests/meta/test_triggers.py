@@ -11,7 +11,7 @@ from projects import triggers
 @pytest.mark.django_db
 def test_all_triggers_stand_in_the_database() -> None:
     assert triggers.installed(connection) == triggers.expected(connection)
-    assert len(triggers.expected(connection)) == {"sqlite": 19, "postgresql": 28}[connection.vendor]
+    assert len(triggers.expected(connection)) == {"sqlite": 22, "postgresql": 28}[connection.vendor]
 
 
 @pytest.mark.django_db

@@ -220,14 +220,14 @@ def _needs(security: Sequence[Json]) -> str:
 
 
 def _outcome(status: int, response: Json) -> Outcome:
-    ((_, media),) = response["content"].items()
+    media: Json = next(iter(response.get("content", {}).values()), {})
     codes = media.get("examples", {})
     own = [name for name in response["headers"] if name not in ("Cache-Control", "X-Request-Id")]
     return Outcome(
         status=status,
         text=response["description"],
         headers=own,
-        shapes=[] if codes else list(_named(media["schema"])),
+        shapes=[] if codes else list(_named(media.get("schema", {}))),
         kinds=[kind for kind in problems.ALL if kind.code in codes],
         example=media.get("example"),
     )

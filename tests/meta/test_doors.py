@@ -65,6 +65,8 @@ API: Final = {
     "api_key_revoke": 401,
     # RFC 7009: who holds the token may end it, and needs no other.
     "revoke_token": 400,
+    # It names no project.
+    "authorize": 400,
 }
 # Anybody who is signed in.
 PERSONAL: Final = {

@@ -4,6 +4,7 @@ import ctypes
 import os
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,8 +42,8 @@ def load(_target: str) -> Any:
     return application
 
 
-def serve(port: int) -> None:
-    """Serve until SIGTERM or SIGINT."""
+def serve(port: int, loader: Callable[[str], Any] = load) -> None:
+    """Serve until SIGTERM or SIGINT. `loader` gives the application; it runs in the worker process."""
     Server(
         "config.wsgi:application",
         address=HOST,
@@ -55,7 +56,7 @@ def serve(port: int) -> None:
         websockets=False,
         log_level=LogLevels.warning,
         working_dir=Path(__file__).parent.parent,
-    ).serve(target_loader=load)
+    ).serve(target_loader=loader)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ PAGES: Final = {
     "docs_errors": "Errors",
     "docs_rotate_safely": "Rotate safely",
     "docs_provider_keys": "Provider keys",
+    "docs_gateways": "Gateways",
     "docs_audit_log": "Audit log",
     "docs_second_factor": "Second factor",
     "docs_api": "JSON API",
@@ -85,6 +86,12 @@ def docs_rotate_safely(request: HttpRequest) -> HttpResponse:
 def docs_provider_keys(request: HttpRequest) -> HttpResponse:
     presets = [(Provider(name).label, preset) for name, preset in PRESETS.items()]
     return _page(request, "docs_provider_keys", presets=presets)
+
+
+@login_not_required
+@require_safe
+def docs_gateways(request: HttpRequest) -> HttpResponse:
+    return _page(request, "docs_gateways")
 
 
 @login_not_required

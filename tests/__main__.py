@@ -58,8 +58,9 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
 
 
 def _packages(options: argparse.Namespace) -> list[str]:
-    # The docs are tried with curl.
-    servers = ["curl"] if options.only == "sqlite" else ["curl", "postgresql", "redis-server"]
+    # The docs are tried with curl, their configurations with the gateways that they are for.
+    servers = ["curl", "nginx", "caddy", "redis-server"]
+    servers += [] if options.only == "sqlite" else ["postgresql"]
     return servers + ([] if options.browser == "none" else ["chromium", "libatomic1"])
 
 

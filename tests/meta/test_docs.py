@@ -14,8 +14,10 @@ from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
@@ -23,7 +25,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from config import env
 from keys import answers, docs, problems, providers, sealing
-from keys.api import openapi
+from keys.api import gateways, openapi
 from keys.kinds import KeyType, Provider
 from keys.lifecycle import Issued
 from keys.models import Key
@@ -50,6 +52,8 @@ PRINTED: Final = {
     "errors-python": "Boss",
     "channel-whoami": '"type": "channel"',
 }
+# Configurations, and the files that they are; tests/api/test_behind_gateways.py runs the first two.
+FILES: Final = {"nginx": "nginx.conf", "caddy": "Caddyfile", "traefik": "traefik.yml"}
 # What runs on the machine, beside Keyrack or inside it.
 ON_THE_MACHINE: Final = {"provider-python", "new-sealing-key", "reseal"}
 # Steps of one story, run in their order below.
@@ -150,7 +154,8 @@ def test_every_operation_is_shown_with_all_that_the_document_says() -> None:
             assert f"{method.upper()} {path}" in entry.text
             assert {*operation["responses"]} <= {*entry.texts("dt")}
             for parameter in operation.get("parameters", ()):
-                assert parameter.get("name", "Idempotency-Key") in entry.texts("dt")
+                named = parameter.get("name") or parameter["$ref"].rpartition("/")[2]
+                assert named in entry.texts("dt")
             body = operation.get("requestBody", {"content": {}})["content"]
             for media in body.values():
                 schema = document["components"]["schemas"][media["schema"]["$ref"].rpartition("/")[2]]
@@ -174,7 +179,7 @@ def test_the_examples_of_the_document_are_json() -> None:
 @pytest.mark.django_db
 def test_every_example_is_run_or_known_not_to_be() -> None:
     names = [name for name, _, _ in examples()]
-    assert sorted(names) == sorted({*NOT_RUN, *PRINTED, *STORY, *ON_THE_MACHINE, *COMMANDS})
+    assert sorted(names) == sorted({*NOT_RUN, *FILES, *PRINTED, *STORY, *ON_THE_MACHINE, *COMMANDS})
 
 
 @pytest.fixture
@@ -329,6 +334,33 @@ def test_the_page_shows_every_provider_s_preset() -> None:
     page = shown("docs_provider_keys")
     assert page.find("dl")[0].texts("dt") == [str(provider.label) for provider in Provider]
     assert page.find("dl")[0].texts("dd")[0] == "https://api.openai.com/v1, Authorization: Bearer …"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("name", "file"), FILES.items(), ids=list(FILES))
+def test_a_configuration_is_shown_as_it_is(name: str, file: str) -> None:
+    assert text_of(name) == (settings.BASE_DIR / "templates/docs/gateways" / file).read_text().strip("\n")
+
+
+@pytest.mark.django_db
+def test_traefik_asks_what_can_be_asked_and_takes_over_all_that_is_answered() -> None:
+    # Without a parser of YAML: what is listed, and what is asked.
+    lines = [line.strip() for line in text_of("traefik").splitlines()]
+    assert {f"- {name}" for name in gateways.IDENTITY} <= set(lines)
+    for name in gateways.IDENTITY:
+        assert {f'{name}: ""', f'{name.replace("-", "_")}: ""'} <= set(lines)
+    asked = re.findall(r'address: "http://[^/]+/api/v1/authorize\?([^"]+)"', text_of("traefik"))
+    assert len(asked) == 2
+    for query in asked:
+        assert {name for name, _ in parse_qsl(query)} <= set(gateways.AuthorizeQuery.model_fields)
+
+
+@pytest.mark.django_db
+def test_the_page_of_gateways_explains_every_parameter() -> None:
+    explained = shown("docs_gateways").find("dl")[0].texts("dt")
+    named = {name for each in explained for name in each.split(", ")}
+    # The method is explained with what follows from it.
+    assert named == set(gateways.AuthorizeQuery.model_fields) - {"method"}
 
 
 @pytest.mark.django_db

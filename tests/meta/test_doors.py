@@ -45,6 +45,7 @@ PUBLIC: Final = {
     "docs_rotate_safely",
     "docs_channels",
     "docs_provider_keys",
+    "docs_gateways",
     "docs_audit_log",
     "docs_second_factor",
     "docs_api",

@@ -14,7 +14,6 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from django.conf import settings
-from django.core.handlers.wsgi import WSGIRequest
 from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpResponse
 from django.http.request import split_domain_port, validate_host
@@ -22,6 +21,7 @@ from django.http.request import split_domain_port, validate_host
 from config.addresses import client_address
 from config.errors import server_error
 from config.logs import access_line, request_id
+from config.requests import Request
 from keys import answers
 from keys.api.tokens import introspect_view
 from keys.authorization import Reply, authorize, reply_of
@@ -111,11 +111,13 @@ def _introspect(environ: Environ, _method: str, address: str | None) -> Reply:
     return _reply_of(introspect_view(request))
 
 
-def _request(environ: Environ) -> WSGIRequest:
+def _request(environ: Environ) -> Request:
     """Return the one request of this environment: its body can be read only once."""
-    request: WSGIRequest = environ.setdefault("keyrack.request", WSGIRequest(environ))
-    request.id = request_id.get()  # type: ignore[attr-defined]
-    return request
+    known: Request | None = environ.get("keyrack.request")
+    if known is None:
+        known = environ["keyrack.request"] = Request(environ)
+        known.id = request_id.get()  # type: ignore[attr-defined]
+    return known
 
 
 def _reply_of(response: HttpResponse) -> Reply:
@@ -129,7 +131,8 @@ _ANSWERS: Final[dict[str, Answer]] = {
 
 
 def _host_is_ours(environ: Environ) -> bool:
-    host = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
+    # As Django takes it: a Host that is there and empty is a Host.
+    host: str = environ.get("HTTP_HOST", environ.get("SERVER_NAME", ""))
     known = _hosts_seen.get(host)
     if known is None:
         domain, _ = split_domain_port(host)

@@ -132,7 +132,7 @@ _ANSWERS: Final[dict[str, Answer]] = {
 
 def _host_is_ours(environ: Environ) -> bool:
     # As Django takes it: a Host that is there and empty is a Host.
-    host: str = environ.get("HTTP_HOST", environ.get("SERVER_NAME", ""))
+    host = str(environ.get("HTTP_HOST", environ.get("SERVER_NAME", "")))
     known = _hosts_seen.get(host)
     if known is None:
         domain, _ = split_domain_port(host)

@@ -6,7 +6,7 @@ A session opens none of it: a key does.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import PermissionDenied, SuspiciousOperation, ValidationError
@@ -38,6 +38,8 @@ from keys.verification import check
 from projects.models import Project
 
 BODY_LENGTH: Final = 64 * 1024
+
+T = TypeVar("T")
 
 
 class Refused(Exception):
@@ -97,19 +99,25 @@ def _without_token(act: View) -> View:
 
 
 def answered(ask: Callable[[], HttpResponse]) -> HttpResponse:
-    """Return the answer, or the problem that is raised instead; 503 where nothing can be decided now.
+    """Return the answer, or the problem that is raised instead; 503 where nothing can be decided now."""
+    try:
+        return decided(ask)
+    except Refused as refused:
+        return refused.problem.response()
+
+
+def decided(ask: Callable[[], T]) -> T:
+    """Return what `ask` does. Raises Refused as it does, and with 503 where nothing can be decided now.
 
     A connection to the database that broke is closed: the next request opens another.
     """
     try:
         return ask()
-    except Refused as refused:
-        return refused.problem.response()
     except (OperationalError, InterfaceError):
         connection.close()
-        return answers.UNAVAILABLE.response()
+        raise Refused(answers.UNAVAILABLE) from None
     except ThrottleUnavailable:
-        return answers.UNCOUNTED.response()
+        raise Refused(answers.UNCOUNTED) from None
 
 
 def _view(operations: Mapping[str, Operation], handlers: dict[str, View]) -> View:

@@ -9,6 +9,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import types
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import pairwise
@@ -17,10 +18,11 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import pytest
-from django.conf import settings
+from django.conf import settings as configured
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from config import env
@@ -55,7 +57,7 @@ PRINTED: Final = {
 # Configurations, and the files that they are; tests/api/test_behind_gateways.py runs the first two.
 FILES: Final = {"nginx": "nginx.conf", "caddy": "Caddyfile", "traefik": "traefik.yml"}
 # What runs on the machine, beside Keyrack or inside it.
-ON_THE_MACHINE: Final = {"provider-python", "new-sealing-key", "reseal"}
+ON_THE_MACHINE: Final = {"django-python", "provider-python", "new-sealing-key", "reseal"}
 # Steps of one story, run in their order below.
 STORY: Final = ["rotate-key", "rotate-try", "rotate-stop"]
 # Commands for whoever has the machine, in the order in which they are run below.
@@ -323,6 +325,26 @@ def test_the_example_of_a_provider_key_asks_the_upstream_with_it(project: Projec
 
 
 @pytest.mark.django_db
+def test_the_example_of_django_views_lets_good_keys_through_alone(
+    crawler: Issued, held: Issued, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    example = types.ModuleType("example")
+    exec(text_of("django-python"), example.__dict__)
+    monkeypatch.setitem(sys.modules, "example", example)
+    settings.ROOT_URLCONF = "example"
+    client = Client(enforce_csrf_checks=True)
+
+    def bearer(issued: Issued) -> dict[str, str]:
+        return {"Authorization": f"Bearer {issued.token}"}
+
+    assert client.get("/sources", headers=bearer(crawler)).json() == {"read by": crawler.key.name}
+    assert client.post("/support", headers=bearer(held)).json() == {"sent from": "support-bot"}
+    assert client.get("/sources", headers=bearer(held)).json()["type"].endswith("wrong-channel")
+    assert client.post("/support", headers=bearer(crawler)).json()["type"].endswith("scope-missing")
+    assert client.get("/sources").status_code == 401
+
+
+@pytest.mark.django_db
 def test_the_errors_that_the_page_lists_are_those_that_there_are() -> None:
     listed = set(shown("docs_provider_keys").texts("code")) & {*dir(providers), *dir(sealing)}
     kinds = {kind.__name__ for kind in providers.UnusableUpstream.__subclasses__()}
@@ -339,7 +361,7 @@ def test_the_page_shows_every_provider_s_preset() -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize(("name", "file"), FILES.items(), ids=list(FILES))
 def test_a_configuration_is_shown_as_it_is(name: str, file: str) -> None:
-    assert text_of(name) == (settings.BASE_DIR / "templates/docs/gateways" / file).read_text().strip("\n")
+    assert text_of(name) == (configured.BASE_DIR / "templates/docs/gateways" / file).read_text().strip("\n")
 
 
 @pytest.mark.django_db

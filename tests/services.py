@@ -108,10 +108,10 @@ def postgresql() -> Iterator[str]:
 
 
 @contextmanager
-def redis_server() -> Iterator[str]:
-    """Start a private Redis that keeps nothing; the value is its REDIS_URL."""
+def redis_server(port: int = 0) -> Iterator[str]:
+    """Start a private Redis that keeps nothing, at `port` where one is given; the value is its REDIS_URL."""
     with _folder("redis", None) as folder:
-        port = free_port()
+        port = port or free_port()
         command = ["redis-server", "--bind", "127.0.0.1", "--port", str(port)]
         command += ["--save", "", "--appendonly", "no", "--dir", str(folder)]
         url = f"redis://127.0.0.1:{port}/0"

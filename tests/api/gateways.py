@@ -1,6 +1,5 @@
 """nginx and Caddy in front of an echo, as the docs configure them, asking a Keyrack that is really served."""
 
-import json
 import os
 import signal
 import subprocess
@@ -8,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,8 +15,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from django.conf import settings
-from django.db import connection
+from django.core.management import call_command
+from django.db import connection, connections
 
+from projects import triggers
 from tests import services
 
 FILES: Final = Path(__file__).parents[2] / "templates" / "docs" / "gateways"
@@ -156,28 +157,49 @@ STARTS: Final[Mapping[str, Start]] = {"nginx": nginx, "Caddy": caddy}
 
 
 @contextmanager
-def served(folder: Path, **settings_that_differ: Any) -> Iterator[int]:
+def served(folder: Path) -> Iterator[int]:
     """Serve Keyrack over the database of the tests, behind one proxy; the value is its port."""
-    port = services.free_port()
+    with serving(folder, 1, KEYRACK_TRUSTED_PROXIES="1") as ports:
+        yield ports[0]
+
+
+@contextmanager
+def serving(folder: Path, processes: int, **environment: str) -> Iterator[list[int]]:
+    """Serve Keyrack over the database of the tests, by so many servers; the value is their ports.
+
+    Each logs to a file of its own in `folder`.
+    """
+    ports = [services.free_port() for _ in range(processes)]
+    with ExitStack() as stack:
+        servers = [stack.enter_context(_started(folder, port, environment)) for port in ports]
+        for port, server in zip(ports, servers, strict=True):
+            _wait_for(port, server, folder / f"{port}.log")
+        yield ports
+
+
+@contextmanager
+def _started(folder: Path, port: int, more: Mapping[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("KEYRACK_")}
     environment |= {
         "KEYRACK_DATA": str(settings.KEYRACK_DATA),
-        "KEYRACK_TRUSTED_PROXIES": "1",
         "TESTS_DATABASE": str(connection.settings_dict["NAME"]),
-        "TESTS_SETTINGS": json.dumps(settings_that_differ),
     }
-    log = folder / "keyrack.log"
-    with log.open("wb") as output:
+    with (folder / f"{port}.log").open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.api.served", str(port)],
-            env=environment, stdout=output, stderr=output, start_new_session=True,
+            env=environment | dict(more), stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
     try:
-        _wait_for(port, process, log)
-        yield port
+        yield process
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(20)
+
+
+def flush() -> None:
+    """Empty the database, for tests whose rows were committed for other processes."""
+    with triggers.lifted(connections["default"]):
+        call_command("flush", interactive=False, verbosity=0, allow_cascade=True)
 
 
 def _wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:

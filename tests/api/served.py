@@ -3,7 +3,6 @@
 A process of its own, since what a server makes of odd headers is a part of what is tested.
 """
 
-import json
 import os
 import sys
 from typing import Any
@@ -12,11 +11,9 @@ from config import server
 
 
 def load(_target: str) -> Any:
-    """Return the application, inside the worker process, with the settings that differ."""
+    """Return the application, inside the worker process."""
     from django.conf import settings
 
-    for name, value in json.loads(os.environ["TESTS_SETTINGS"]).items():
-        setattr(settings, name, value)
     settings.DATABASES["default"]["NAME"] = os.environ["TESTS_DATABASE"]
     return server.load(_target)
 

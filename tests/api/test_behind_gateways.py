@@ -7,18 +7,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from django.core.management import call_command
-from django.db import connections
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
 from keys import lifecycle, tokens
 from keys.kinds import KeyType
 from keys.lifecycle import Issued
-from projects import triggers
 from projects.audit import Actor
 from projects.models import Project
-from tests.api.gateways import STARTS, Behind, Echo, Heard, served
+from tests.api.gateways import STARTS, Behind, Echo, Heard, flush, served
 from tests.factories import ChannelFactory, IssuedFactory, ProjectFactory, ProviderKeyFactory, UpstreamFactory
 
 # What they ask is committed by `world`; nothing is written by them.
@@ -45,16 +42,11 @@ def world(
 ) -> Iterator[World]:
     """Everything is committed, since another process reads it, and is gone afterwards."""
     with django_db_blocker.unblock(), ExitStack() as stack:
-        stack.callback(_flush)
+        stack.callback(flush)
         echo = stack.enter_context(Echo().listening())
         keys = _keys(echo.port)
         port = stack.enter_context(served(tmp_path_factory.mktemp("served")))
         yield World(keys, port, echo)
-
-
-def _flush() -> None:
-    with triggers.lifted(connections["default"]):
-        call_command("flush", interactive=False, verbosity=0, allow_cascade=True)
 
 
 def _keys(provider: int) -> dict[str, Issued]:

@@ -274,6 +274,24 @@ def test_where_the_client_is_only_the_gateway_says(ask: Behind, world: World) ->
         assert ask("GET", "/api/sources", [bearer(world, "local"), forged]).status == 200
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        [("X-Big", "x" * 7000)], [("X-Big", "x" * 100_000)],
+        [(f"X-{number}", "x") for number in range(150)], [("User-Agent", "\xff\xe9" * 99)],
+        [("X-API-Key", "\xe9" * 64)], [("X-API-Key", "k" * 7000)], [("X-Original-Method", "\xff")],
+    ],
+    ids=["large", "larger", "many", "strange", "strange key", "large key", "strange method"],
+)  # fmt: skip
+def test_headers_that_are_huge_or_strange_are_the_clients_doing(
+    ask: Behind, world: World, more: list[tuple[str, str]]
+) -> None:
+    assert ask("GET", "/api/sources", more).status in (400, 401, 431)
+    heard = ask("GET", "/api/sources", [*more, bearer(world, "every")], b"x" * 100_000)
+    assert heard.status in (200, 400, 403, 431)
+    assert (heard.seen is not None) == (heard.status == 200)
+
+
 def test_two_keys_are_refused(ask: Behind, world: World) -> None:
     both = [bearer(world, "every"), ("X-API-Key", world.token("reader"))]
     assert refused(ask("GET", "/api/sources", both), 403)
@@ -350,12 +368,15 @@ def test_whoever_may_not_use_providers_is_refused(ask: Behind, world: World) -> 
 
 def test_the_agent_asking_keyrack_itself_gets_403(world: World) -> None:
     direct = Behind(type("Keyrack", (), {"port": world.port})(), world.echo)
-    for proof in ("agent", "every", "reader"):
-        heard = direct(
-            "GET",
-            "/api/v1/authorize?project=acme&upstream=openai",
-            [bearer(world, "agent"), ("X-Keyrack-Gateway", world.token(proof))],
-        )
+    agent, key_id = world.token("agent"), world.keys["gateway"].key.key_id
+    proofs = [
+        [], [("X-Keyrack-Gateway", agent)], [("X_Keyrack_Gateway", agent)], [("X-Keyrack-Gateway", key_id)],
+        [("X-Keyrack-Gateway", world.token("every"))], [("X-Keyrack-Gateway", f"Bearer {agent}")],
+        [("X-Forwarded-For", "127.0.0.1"), ("X-Keyrack-Scopes", "gateway:use"), ("X-Keyrack-Key-Id", key_id)],
+    ]  # fmt: skip
+    for proof in proofs:
+        asked = "/api/v1/authorize?project=acme&upstream=openai"
+        heard = direct("GET", asked, [bearer(world, "agent"), *proof])
         assert heard.status == 403
         assert SECRET not in f"{heard.headers}{heard.body.decode()}"
         assert not [name for name in heard.headers if "upstream" in name]

@@ -59,6 +59,7 @@ PACKAGES: Final[dict[str, Callable[[], object]]] = {
     "nginx": lambda: shutil.which("nginx"),
     "caddy": lambda: shutil.which("caddy"),
     "chromium": lambda: shutil.which("chromium"),
+    "chromium-headless-shell": lambda: shutil.which("chromium-headless-shell"),
     # Playwright's driver is a Node that links to it; a bare Debian lacks it.
     "libatomic1": _has_libatomic,
 }

@@ -10,7 +10,7 @@ the last of the two. The proxy must drop headers with underscores, as nginx does
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Any
+from typing import Any, Final
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -36,6 +36,9 @@ class TrustedProxies:
     def vouch_for(self, address: Address | None) -> bool:
         """Say whether `address` is one of the proxies' networks."""
         return address is not None and any(address in network for network in self.networks)
+
+
+NO_PROXIES: Final = TrustedProxies()
 
 
 def client_address(meta: Mapping[str, Any], proxies: TrustedProxies) -> str | None:

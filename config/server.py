@@ -4,6 +4,7 @@ import ctypes
 import os
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,8 +42,11 @@ def load(_target: str) -> Any:
     return application
 
 
-def serve(port: int, *, host: str = HOST, workers: int = 1) -> None:
-    """Serve until SIGTERM or SIGINT. A worker that dies is replaced."""
+def serve(port: int, loader: Callable[[str], Any] = load, *, host: str = HOST, workers: int = 1) -> None:
+    """Serve until SIGTERM or SIGINT. A worker that dies is replaced.
+
+    `loader` gives the application; it runs in each worker process.
+    """
     Server(
         "config.wsgi:application",
         address=host,
@@ -55,7 +59,7 @@ def serve(port: int, *, host: str = HOST, workers: int = 1) -> None:
         websockets=False,
         log_level=LogLevels.warning,
         working_dir=Path(__file__).parent.parent,
-    ).serve(target_loader=load)
+    ).serve(target_loader=loader)
 
 
 if __name__ == "__main__":

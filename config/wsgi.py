@@ -5,19 +5,19 @@ In front of both stand the probes of orchestrators and, where they are on, the m
 
 import os
 
-from django.core.wsgi import get_wsgi_application
+import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+django.setup(set_prefix=False)
 
-_django = get_wsgi_application()
-
-from django.conf import settings  # noqa: E402 -- models exist once Django is set up
+from django.conf import settings  # noqa: E402 -- Django is set up first
 
 from config import metrics  # noqa: E402
 from config.probes import Probes  # noqa: E402
+from config.requests import Handler  # noqa: E402
 from keys.gate import Gate  # noqa: E402
 
-application = Probes(Gate(_django))
+application = Probes(Gate(Handler()))
 if settings.KEYRACK_METRICS_TOKEN:
     metrics.switch_on()
-    application = Probes(metrics.Measured(Gate(_django)))
+    application = Probes(metrics.Measured(Gate(Handler())))

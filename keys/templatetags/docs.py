@@ -13,6 +13,7 @@ register = template.Library()
 _LANGUAGES: Final = {
     "sh": "Shell", "python": "Python", "json": "JSON", "http": "HTTP",
     "nginx": "nginx", "unit": "systemd", "env": "Settings",
+    "caddy": "Caddyfile", "yaml": "YAML",
 }  # fmt: skip
 _CODE: Final = re.compile(r"`([^`]+)`")
 

@@ -1968,7 +1968,7 @@ def docs(name: str, who: str | None) -> None:
 
 for _name in (
     "present_a_key", "scopes", "channels", "errors", "rotate_safely",
-    "provider_keys", "audit_log", "second_factor", "deploying", "api",
+    "provider_keys", "gateways", "audit_log", "second_factor", "deploying", "api",
 ):  # fmt: skip
     docs(_name, None)
 docs("index", "owner")

@@ -146,7 +146,7 @@ BREAKS: Final[list[tuple[str, Send]]] = [
     ("keys.views.pages.holds_pasted_key", send_typed),
     ("keys.forms.AgentForm.clean_scopes", send_agent),
     ("keys.views.agents.pages.created", send_agent),
-    ("keys.forms.EditForm.edit", send_edit),
+    ("keys.forms_life.EditForm.edit", send_edit),
     ("keys.lifecycle.edited", send_edit),
     ("keys.views.keys.proves", send_env),
     ("keys.verification.tokens.verify_secret", send_env),

@@ -4,6 +4,7 @@ import ctypes
 import os
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,8 +14,10 @@ from granian.server.mp import MPServer
 
 HOST: Final = "127.0.0.1"
 STOP_SECONDS: Final = 10
-# Enough that a password being hashed doesn't hold up the rest, and no more than the cores can feed.
-THREADS: Final = min(8, 2 * (os.cpu_count() or 1) + 1)
+# Two, so that a password being hashed doesn't hold up the rest. More answer less: a thread lets another run
+# while its query does, and on SQLite, whose answers take microseconds, they then do little but wake each
+# other: five answer half as many checks as two. Over a network there is something to wait for.
+THREADS: Final = 4 if os.environ.get("DATABASE_URL", "").strip() else 2
 
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -32,17 +35,24 @@ class Server(MPServer):
 
 def load(_target: str) -> Any:
     """Return the application, inside the worker process."""
-    # Ctrl+C and service managers signal the whole process group. The worker leaves it, so that the main
-    # process alone ends it, after what it is just answering; and follows where that one is killed.
-    os.setpgid(0, 0)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    follow_the_main_process()
     from config.wsgi import application
 
     return application
 
 
-def serve(port: int) -> None:
-    """Serve until SIGTERM or SIGINT."""
+def follow_the_main_process() -> None:
+    """Have this worker end by the main process alone.
+
+    Ctrl+C and service managers signal the whole process group. The worker leaves it, so that the main
+    process alone ends it, after what it is just answering; and follows where that one is killed.
+    """
+    os.setpgid(0, 0)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def serve(port: int, loader: Callable[[str], Any] = load, threads: int = THREADS) -> None:
+    """Serve until SIGTERM or SIGINT. `loader` gives the application; it runs in the worker process."""
     Server(
         "config.wsgi:application",
         address=HOST,
@@ -51,11 +61,11 @@ def serve(port: int) -> None:
         workers=1,
         workers_kill_timeout=STOP_SECONDS,
         respawn_failed_workers=True,
-        blocking_threads=THREADS,
+        blocking_threads=threads,
         websockets=False,
         log_level=LogLevels.warning,
         working_dir=Path(__file__).parent.parent,
-    ).serve(target_loader=load)
+    ).serve(target_loader=loader)
 
 
 if __name__ == "__main__":

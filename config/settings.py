@@ -149,6 +149,10 @@ if _DATABASE is _SQLITE:
     keyfiles.reserve(KEYRACK_DATA / "keyrack.sqlite3")
 else:
     _DATABASE.setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+    # For the SELECT of a check (keys/reading.py); Django's own cursors prepare nothing. A pooler that gives
+    # each transaction another connection may know of none.
+    _PREPARED: Final = env.read("KEYRACK_PREPARED_STATEMENTS", parse.flag, True)
+    _DATABASE["OPTIONS"]["prepare_threshold"] = 0 if _PREPARED else None
 
 # Kept open: a new connection for each request costs 6 to 20 times its query.
 DATABASES = {"default": _DATABASE | {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}}
@@ -277,7 +281,7 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"json": {"()": "config.logs.JsonLines"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "handlers": {"stderr": {"class": "config.logs.Lines", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
         # Django's own handlers would also write plain lines and send e-mail.

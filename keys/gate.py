@@ -5,7 +5,7 @@ here: the Host check, the request's id, the client's address and the line in the
 cookie or a page is concerned. Everything else goes on to Django.
 """
 
-import secrets
+import random
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -47,7 +47,8 @@ class Gate:
             # A Host that isn't ours is refused there, as on every other address.
             return self._application(environ, start_response)
         started = time.perf_counter()
-        mark = request_id.set(secrets.token_hex(8))
+        # An id has to be another each time, not to be secret: no call to the system for it.
+        mark = request_id.set(f"{random.getrandbits(64):016x}")
         try:
             address = client_address(environ, settings.KEYRACK_TRUSTED_PROXIES)
             reply = _with_retry(answer, environ, address)

@@ -1,9 +1,15 @@
 """Logs: one JSON object a line on standard error, with the id of the request, and never a token."""
 
+import json
 import logging
 import re
+import threading
+import time
 from contextvars import ContextVar
-from typing import Any, Final
+from datetime import UTC, datetime
+from functools import lru_cache
+from multiprocessing.util import Finalize
+from typing import Any, Final, NamedTuple
 
 from django.http import QueryDict
 from pythonjsonlogger.json import JsonFormatter
@@ -22,10 +28,14 @@ _PASSWORD_LINK: Final = re.compile(r"(/password/reset/key/[0-9A-Za-z]+-)(?!set-p
 # So is an invitation; half of one as well, which isn't long enough to be taken for a secret by itself. What
 # has only 12 characters is an invitation's public id.
 _INVITATION_LINK: Final = re.compile(r"(/invitations/)[0-9A-Za-z]{13,}")
+# The shortest text that any of these is found in is a provider's key: `sk-` and 16 characters.
+_NOTHING_BELOW: Final = 19
 
 
 def clean(text: str) -> str:
     """Return `text` without tokens and without the secret part of password links and invitations."""
+    if len(text) < _NOTHING_BELOW:
+        return text
     for link in (_PASSWORD_LINK, _INVITATION_LINK):
         text = link.sub(r"\1[redacted]", text)
     return redact(text)
@@ -37,14 +47,59 @@ def secrets_of(request: Any) -> list[str]:
     return sent_secrets(posted.lists()) if isinstance(posted, QueryDict) else []
 
 
+class Answered(NamedTuple):
+    """What is written of a request: its path without the query string, where people paste things."""
+
+    at: float
+    method: str
+    path: str
+    status: int
+    ms: float
+    address: str | None
+    request_id: str
+
+    def json(self) -> str:
+        """Return what JsonLines makes of any record, in a tenth of the time: its parts are clean already."""
+        line = (
+            f'{{"level": "INFO", "logger": "{access_log.name}", '
+            f'"message": {_quoted(f"{self.method} {self.path}")}, "status": {self.status}, "ms": {self.ms}, '
+            f'"address": {_quoted(self.address)}, "at": "{datetime.fromtimestamp(self.at, UTC).isoformat()}"'
+        )
+        return f'{line}, "request_id": "{self.request_id}"}}' if self.request_id else f"{line}}}"
+
+
+class AccessLine(logging.LogRecord):
+    """The record of an answered request. Making a usual one takes as long as half of a check."""
+
+    answered: Answered
+
+    def __init__(self, answered: Answered) -> None:
+        self.__dict__ = _ALIKE | {
+            "args": (answered.method, answered.path), "created": answered.at, "status": answered.status,
+            "ms": answered.ms, "address": answered.address, "answered": answered,
+        }  # fmt: skip
+
+
+# What is the same in all of them: they tell of no place in the code and of no thread.
+_ALIKE: Final[dict[str, Any]] = {
+    **logging.LogRecord(access_log.name, logging.INFO, __file__, 0, "%s %s", None, None).__dict__,
+    "process": None, "processName": None, "thread": None, "threadName": None,
+}  # fmt: skip
+
+
 def access_line(method: str | None, path: str, status: int, seconds: float, address: str | None) -> None:
-    """Write the line of a request: its path without the query string, where people paste things."""
-    access_log.info(
-        "%s %s",
-        method,
-        clean(path),
-        extra={"status": status, "ms": round(seconds * 1000, 1), "address": address},
-    )
+    """Write the line of a request that was answered."""
+    if access_log.isEnabledFor(logging.INFO):
+        ms = round(seconds * 1000, 1)
+        answered = Answered(
+            time.time(), clean(method or ""), clean(path), status, ms, address, request_id.get()
+        )
+        access_log.handle(AccessLine(answered))
+
+
+@lru_cache(maxsize=1024)
+def _quoted(text: str | None) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 class JsonLines(JsonFormatter):
@@ -77,6 +132,8 @@ class JsonLines(JsonFormatter):
         return cleaned
 
     def format(self, record: logging.LogRecord) -> str:
+        if isinstance(record, AccessLine):
+            return record.answered.json()
         return redact_tokens(super().format(record))
 
 
@@ -88,3 +145,56 @@ def _cleaned(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_cleaned(item) for item in value]
     return value
+
+
+class Lines(logging.StreamHandler[Any]):
+    """Writes lines to standard error: those of answered requests together, a few times a second.
+
+    Each by itself would cost `authorize` a quarter of its speed, and have every thread wait for the others'.
+    Any other line is written at once, after those that were there before it; so is what waits when the
+    process ends. A process that is killed leaves a tenth of a second of answered requests unwritten.
+    """
+
+    EVERY_SECONDS: Final = 0.1
+    _MOST: Final = 1000
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting: list[Answered] = []
+        self._writer: threading.Thread | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not isinstance(record, AccessLine):
+            self.flush()
+            super().emit(record)
+            return
+        self._waiting.append(record.answered)
+        if len(self._waiting) >= self._MOST:
+            self.flush()
+        elif self._writer is None:
+            self._start()
+
+    def flush(self) -> None:
+        """Write what waits. Where nobody takes it, it is lost: there is nowhere to say so."""
+        self.acquire()
+        try:
+            answered, self._waiting = self._waiting, []
+            if answered:
+                self.stream.write("".join([f"{each.json()}\n" for each in answered]))
+            super().flush()
+        except (OSError, ValueError):
+            pass
+        finally:
+            self.release()
+
+    def _start(self) -> None:
+        self._writer = threading.Thread(target=self._run, name="keyrack-log", daemon=True)
+        self._writer.start()
+        # Not atexit: a worker of the server ends by a signal, and runs these alone.
+        Finalize(self, self.flush, exitpriority=5)
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(self.EVERY_SECONDS)
+            if self._waiting:
+                self.flush()

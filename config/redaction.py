@@ -41,8 +41,11 @@ def holds_token(text: str) -> bool:
 
     Zero-width characters and compatibility forms (full-width letters) don't hide it.
     """
-    folded = unicodedata.normalize("NFKC", text)
-    visible = "".join(char for char in folded if unicodedata.category(char) not in _INVISIBLE)
+    if text.isascii() and text.isprintable():
+        visible = text
+    else:
+        folded = unicodedata.normalize("NFKC", text)
+        visible = "".join(char for char in folded if unicodedata.category(char) not in _INVISIBLE)
     return any(shape.search(visible) for shape in (_TOKEN, _BARE_SECRET, _PROVIDER_KEY))
 
 

@@ -14,8 +14,10 @@ from granian.server.mp import MPServer
 
 HOST: Final = "127.0.0.1"
 STOP_SECONDS: Final = 10
-# Enough that a password being hashed doesn't hold up the rest, and no more than the cores can feed.
-THREADS: Final = min(8, 2 * (os.cpu_count() or 1) + 1)
+# Two, so that a password being hashed doesn't hold up the rest. More answer less: a thread lets another run
+# while its query does, and on SQLite, whose answers take microseconds, they then do little but wake each
+# other: five answer half as many checks as two. Over a network there is something to wait for.
+THREADS: Final = 4 if os.environ.get("DATABASE_URL", "").strip() else 2
 
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -33,16 +35,30 @@ class Server(MPServer):
 
 def load(_target: str) -> Any:
     """Return the application, inside the worker process."""
-    # Ctrl+C and service managers signal the whole process group. The worker leaves it, so that the main
-    # process alone ends it, after what it is just answering; and follows where that one is killed.
-    os.setpgid(0, 0)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    follow_the_main_process()
     from config.wsgi import application
 
     return application
 
 
-def serve(port: int, loader: Callable[[str], Any] = load, *, host: str = HOST, workers: int = 1) -> None:
+def follow_the_main_process() -> None:
+    """Have this worker end by the main process alone.
+
+    Ctrl+C and service managers signal the whole process group. The worker leaves it, so that the main
+    process alone ends it, after what it is just answering; and follows where that one is killed.
+    """
+    os.setpgid(0, 0)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def serve(
+    port: int,
+    loader: Callable[[str], Any] = load,
+    *,
+    host: str = HOST,
+    workers: int = 1,
+    threads: int = THREADS,
+) -> None:
     """Serve until SIGTERM or SIGINT. A worker that dies is replaced.
 
     `loader` gives the application; it runs in each worker process.
@@ -55,7 +71,7 @@ def serve(port: int, loader: Callable[[str], Any] = load, *, host: str = HOST, w
         workers=workers,
         workers_kill_timeout=STOP_SECONDS,
         respawn_failed_workers=True,
-        blocking_threads=THREADS,
+        blocking_threads=threads,
         websockets=False,
         log_level=LogLevels.warning,
         working_dir=Path(__file__).parent.parent,

@@ -155,6 +155,9 @@ _DATABASE: Final = env.read("DATABASE_URL", parse.postgresql, _SQLITE)
 if _DATABASE is _SQLITE:
     keyfiles.reserve(KEYRACK_DATA / "keyrack.sqlite3")
 else:
+    # For the SELECT of a check (keys/reading.py); Django's own cursors prepare nothing. A pooler that gives
+    # each transaction another connection may know of none.
+    _PREPARED: Final = env.read("KEYRACK_PREPARED_STATEMENTS", parse.flag, True)
     # A server that vanished, without even closing its connections, is noticed within seconds, not hours.
     _DATABASE["OPTIONS"] = {
         "connect_timeout": 5,
@@ -162,6 +165,7 @@ else:
         "keepalives_interval": 5,
         "keepalives_count": 3,
         "tcp_user_timeout": 15_000,
+        "prepare_threshold": 0 if _PREPARED else None,
     } | _DATABASE.get("OPTIONS", {})
 
 # Kept open: a new connection for each request costs 6 to 20 times its query.
@@ -298,7 +302,7 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"json": {"()": "config.logs.JsonLines"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "handlers": {"stderr": {"class": "config.logs.Lines", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
         # Django's own handlers would also write plain lines and send e-mail.

@@ -8,10 +8,10 @@ application in front of Django (`keys.gate`) are the same.
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, quote
 
 from config.addresses import NO_PROXIES, client_address
@@ -75,13 +75,15 @@ class Asked:
     forbids_throttled: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """An answer without a framework: status, headers and body. A header may hold a provider's key."""
 
     status: int
-    headers: Sequence[tuple[str, str]] = field(repr=False)
+    headers: Sequence[tuple[str, str]]
     body: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"Reply(status={self.status})"
 
 
 class Refused(Exception):
@@ -340,13 +342,16 @@ def _identity(facts: Facts) -> list[tuple[str, str]]:
     """Return who the key is, as headers: all of them always, or a client's own would reach what is behind."""
     return [
         ("X-Keyrack-Key-Id", facts.key_id),
-        ("X-Keyrack-Key-Name", quote(facts.name)),
+        ("X-Keyrack-Key-Name", _encoded(facts.name)),
         ("X-Keyrack-Type", facts.type),
         ("X-Keyrack-Project", facts.project),
         ("X-Keyrack-Environment", facts.environment),
         ("X-Keyrack-Scopes", _listed(facts)),
         ("X-Keyrack-Channel", facts.channel or ""),
     ]
+
+
+_encoded: Final = lru_cache(maxsize=1024)(quote)
 
 
 def _listed(facts: Facts) -> str:

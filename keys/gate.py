@@ -6,7 +6,7 @@ cookie or a page is concerned. Everything else goes on to Django.
 """
 
 import logging
-import secrets
+import random
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -53,7 +53,8 @@ class Gate:
             return self._application(environ, start_response)
         started = time.perf_counter()
         method = environ["REQUEST_METHOD"].upper()
-        mark = request_id.set(secrets.token_hex(8))
+        # An id has to be another each time, not to be secret: no call to the system for it.
+        mark = request_id.set(f"{random.getrandbits(64):016x}")
         try:
             address = client_address(environ, settings.KEYRACK_TRUSTED_PROXIES)
             reply = _decided(answer, environ, method, address)

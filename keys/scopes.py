@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from keys.kinds import KeyType
@@ -45,11 +46,7 @@ class Grant:
     @classmethod
     def of(cls, key_type: str, stored: str) -> "Grant":
         """Return the grant of a key of `key_type` whose picked scopes are stored as `stored`."""
-        if key_type in (KeyType.PRIVILEGED, KeyType.SYSTEM):
-            return cls(everything=True)
-        if key_type in (KeyType.VIEWER, KeyType.CHANNEL):
-            return cls(reads=True)
-        return cls(picked=frozenset(stored.split()))
+        return _grant(key_type, stored)
 
     def allows(self, scope: str) -> bool:
         """Say whether this grant covers `scope`; nothing but `*` and a viewer's reads is a wildcard."""
@@ -72,6 +69,15 @@ class Grant:
         if self.everything:
             return ["*"]
         return sorted({scope for scope in catalogue if self.allows(scope)} | self.picked)
+
+
+@lru_cache(maxsize=1024)
+def _grant(key_type: str, stored: str) -> Grant:
+    if key_type in (KeyType.PRIVILEGED, KeyType.SYSTEM):
+        return Grant(everything=True)
+    if key_type in (KeyType.VIEWER, KeyType.CHANNEL):
+        return Grant(reads=True)
+    return Grant(picked=frozenset(stored.split()))
 
 
 def _viewer_may(scope: str) -> bool:

@@ -11,7 +11,7 @@ from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from keys import problems, throttles, verification
+from keys import problems, reading, throttles
 from keys.api import openapi
 from keys.api.operations import Operation
 from keys.lifecycle import Issued
@@ -351,7 +351,7 @@ def test_without_the_database_it_is_503_and_never_a_pass(
     def away(key_id: str) -> None:
         raise next(errors)
 
-    monkeypatch.setattr(verification, "_read", away)
+    monkeypatch.setattr(reading, "read", away)
     asking = [each for each in operations() if each[2].about.asks_database]
     assert len(asking) > 8
     for path, method, operation in asking:

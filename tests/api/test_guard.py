@@ -14,7 +14,7 @@ from django.utils.decorators import method_decorator
 from django.views import View
 
 from config import urls
-from keys import lifecycle, verification
+from keys import lifecycle, reading
 from keys.guard import require_key
 from keys.kinds import KeyType
 from keys.throttles import ThrottleUnavailable
@@ -193,7 +193,7 @@ def test_where_nothing_can_be_decided_it_is_503(
         def away(key_id: str, error: type[Exception] = error) -> None:
             raise error
 
-        monkeypatch.setattr(verification, "_read", away)
+        monkeypatch.setattr(reading, "read", away)
         answer = ask(url, token)
         assert (answer.status_code, answer["Retry-After"]) == (503, "1")
     assert called == []

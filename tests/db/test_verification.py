@@ -1,7 +1,6 @@
 import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
@@ -69,7 +68,7 @@ def test_the_facts_hold_no_hash_and_no_secret(issued: Issued, at: datetime) -> N
     verdict = check(issued.token, at=at)
     assert "$argon2" not in repr(verdict)
     assert token_of(issued).secret not in repr(verdict)
-    assert not {"secret_hash", "last4", "sealed"} & {field.name for field in fields(Facts)}
+    assert not {"secret_hash", "last4", "sealed"} & set(Facts._fields)
 
 
 def test_an_end_is_among_the_facts(project: Project, at: datetime) -> None:
@@ -356,30 +355,6 @@ def test_the_memo_of_another_process_knows_the_same_token_by_another_digest(
 def test_the_process_s_own_memo_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     assert 0 < verification._memo._size <= 100_000
-
-
-# What it reads.
-
-
-def test_it_reads_what_the_model_s_own_columns_say(issued: Issued, at: datetime) -> None:
-    row = verification._read(issued.key.key_id)
-    assert row is not None
-    (expected,) = Key.objects.filter(pk=issued.key.pk).values_list(*verification._COLUMNS)
-    assert tuple(row) == expected
-    assert verification._read("000000000000") is None
-
-
-def test_it_reads_one_row_by_an_index(issued: Issued) -> None:
-    sql = verification._statement(connection.vendor)
-    with connection.cursor() as cursor:
-        if connection.vendor == "sqlite":
-            cursor.execute(f"EXPLAIN QUERY PLAN {sql}", ["0" * 12])
-        else:
-            # It would rather read so small a table whole.
-            cursor.execute("SET LOCAL enable_seqscan = off")
-            cursor.execute(f"EXPLAIN {sql}", ["0" * 12])
-        plan = " ".join(str(row) for row in cursor.fetchall())
-    assert "SCAN" not in plan.replace("Index Scan", "").upper(), plan
 
 
 @pytest.mark.parametrize("state", ["living", "expired", "paused", "revoked"])

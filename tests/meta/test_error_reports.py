@@ -153,7 +153,7 @@ BREAKS: Final[list[tuple[str, Send]]] = [
     ("keys.views.keys.slugify", send_env),
     ("keys.views.keys.lifecycle.revoke", send_revoke),
     ("keys.verification.tokens.parse", send_bearer),
-    ("keys.verification._read", send_bearer),
+    ("keys.reading.read", send_bearer),
     ("keys.verification.tokens.verify_secret", send_bearer),
     ("keys.verification._memo", send_header),
     ("projects.invitations._hash", send_invite),

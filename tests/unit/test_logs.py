@@ -3,6 +3,9 @@
 import json
 import logging
 import sys
+import time
+from collections.abc import Iterator
+from io import StringIO
 from types import TracebackType
 from typing import Any
 
@@ -10,7 +13,7 @@ import pytest
 from django.http import HttpRequest, QueryDict
 from django.test import RequestFactory
 
-from config.logs import JsonLines, clean, request_id
+from config.logs import AccessLine, Answered, JsonLines, Lines, clean, request_id
 from config.reports import Reporter
 
 TOKEN = "kr_live_7Fq2aaaaaaaa" + "S3cretS3cretS3cretS3cretS3cretS3cretS3" + "x9Qa12"
@@ -106,3 +109,101 @@ def test_a_report_leaves_out_variables_by_their_names() -> None:
     shown = dict(report_filter.get_traceback_frame_variables(None, traceback.tb_frame))
     assert shown["presented"] != "half-of-one"
     assert shown["harmless"] == "got half-of-one"
+
+
+# The line of an answered request
+
+
+def access(path: str = "/api/v1/authorize", address: str | None = "203.0.113.7") -> AccessLine:
+    return AccessLine(Answered(1_800_000_000.5, "GET", path, 200, 0.4, address, request_id.get()))
+
+
+def paths(lines: Lines) -> list[str]:
+    """The paths of the requests that were written, and the messages of other lines."""
+    written = [json.loads(line) for line in lines.stream.getvalue().splitlines()]
+    return [line["message"].removeprefix("GET ") for line in written]
+
+
+@pytest.mark.parametrize("address", ["203.0.113.7", None])
+def test_the_line_of_a_request_is_as_any_other_of_the_same_words(address: str | None) -> None:
+    mark = request_id.set("0123456789abcdef")
+    try:
+        given = json.loads(JsonLines().format(access('/a"b\\c\n\u00fc', address)))
+        usual = line("%s %s", "GET", '/a"b\\c\n\u00fc', status=200, ms=0.4, address=address)
+    finally:
+        request_id.reset(mark)
+    del usual["at"]
+    assert given.pop("at") == "2027-01-15T08:00:00.500000+00:00"
+    assert given == usual | {"level": "INFO", "logger": "keyrack.access"}
+
+
+def test_it_keeps_the_id_of_its_request_until_it_is_written() -> None:
+    mark = request_id.set("0123456789abcdef")
+    record = access()
+    request_id.reset(mark)
+    assert json.loads(JsonLines().format(record))["request_id"] == "0123456789abcdef"
+    assert "request_id" not in json.loads(JsonLines().format(access()))
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["kr_live_7Fq2aaaaaaaaS", "sk-aB3" + "x" * 13, "AIza" + "x" * 30, "aB3" + "x" * 35,
+     "/invitations/7Fq2aaaaaaaaS", "/password/reset/key/1-x"],
+)  # fmt: skip
+def test_no_text_is_too_short_to_be_cleaned(secret: str) -> None:
+    assert clean(secret) != secret
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
+    lines = Lines()
+    lines.setFormatter(JsonLines())
+    lines.setStream(StringIO())
+    # No writer of its own: what waits is written when the test says so.
+    monkeypatch.setattr(lines, "_start", lambda: None)
+    yield lines
+    lines.close()
+
+
+def test_requests_are_written_together_soon_after(lines: Lines) -> None:
+    for n in range(3):
+        lines.handle(access(f"/{n}"))
+    assert lines.stream.getvalue() == ""
+    lines.flush()
+    assert paths(lines) == ["/0", "/1", "/2"]
+
+
+def test_another_line_is_written_at_once_after_the_requests_before_it(lines: Lines) -> None:
+    lines.handle(access("/0"))
+    lines.handle(logging.LogRecord("test", logging.ERROR, "x.py", 1, "broken", (), None))
+    assert paths(lines) == ["/0", "broken"]
+
+
+def test_no_more_than_a_thousand_wait(lines: Lines) -> None:
+    for _ in range(1000):
+        lines.handle(access())
+    assert lines.stream.getvalue().count("\n") == 1000
+
+
+def test_a_stream_that_is_gone_harms_no_request(lines: Lines) -> None:
+    lines.stream.close()
+    for _ in range(1001):
+        lines.handle(access())
+    lines.flush()
+    assert len(lines._waiting) == 0
+
+
+def test_a_writer_sees_to_it_that_nothing_waits_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Lines, "EVERY_SECONDS", 0.001)
+    lines = Lines()
+    lines.setStream(StringIO())
+    lines.handle(access())
+    until = time.monotonic() + 5
+    while not lines.stream.getvalue() and time.monotonic() < until:
+        time.sleep(0.001)
+    assert paths(lines) == ["/api/v1/authorize"]
+
+
+def test_other_handlers_get_a_whole_record() -> None:
+    shown = logging.Formatter("%(name)s %(levelname)s %(funcName)s %(thread)s %(message)s").format(access())
+    assert shown == "keyrack.access INFO None None GET /api/v1/authorize"

@@ -1,0 +1,121 @@
+"""The one SELECT of a check, on Django's own connection past its cursor, which costs more than the query.
+
+Its text is compiled once from the queryset, so that it can't drift from the models. It runs in autocommit
+and its rows are all fetched: nothing stays open that would show an older state to the next check.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import cache, lru_cache
+from typing import Any, Final
+
+from django.db import OperationalError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import DateTimeField, TextField
+from django.db.models.functions import Cast
+from psycopg import RawCursor
+from psycopg.errors import FeatureNotSupported
+
+from keys.models import Key
+
+Row = Sequence[Any]
+
+COLUMNS: Final = (
+    "secret_hash", "revoked_at", "revoked_by_label", "paused_at",
+    "id", "key_id", "name", "type", "environment", "scopes",
+    "project_id", "project__slug", "project__name", "created_at", "expires_at", "channel__slug",
+    "networks", "rate",
+)  # fmt: skip
+_TIMES: Final = [
+    place
+    for place, name in enumerate(COLUMNS)
+    if "__" not in name and isinstance(Key._meta.get_field(name), DateTimeField)
+]
+
+
+def read(key_id: str) -> Row | None:
+    """Return the COLUMNS of the key with this id in a project that isn't deleted, or None. One query.
+
+    Raises Django's database errors. Whoever watches Django's queries (tests that count them, wrappers)
+    gets to see this one too: it then goes through Django's cursor.
+    """
+    connection: Any = connections["default"]
+    if connection.queries_logged or connection.execute_wrappers:
+        rows = _by_django(connection, key_id)
+    else:
+        # As Django's cursor does first: one that has broken between two requests is replaced.
+        connection.close_if_health_check_failed()
+        connection.ensure_connection()
+        rows = _DIRECTLY[connection.vendor](connection, key_id)
+    if not rows:
+        return None
+    return _with_times(rows[0]) if connection.vendor == "sqlite" else rows[0]
+
+
+def _by_django(connection: BaseDatabaseWrapper, key_id: str) -> list[Row]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement(connection.vendor, "%s"), [key_id])
+        found: list[Row] = cursor.fetchall()
+    return found
+
+
+def _from_sqlite(connection: Any, key_id: str) -> list[Row]:
+    try:
+        found: list[Row] = connection.connection.execute(statement("sqlite", "?"), (key_id,)).fetchall()
+    except connection.Database.Error:
+        # As Django's own errors.
+        with connection.wrap_database_errors:
+            raise
+    return found
+
+
+def _from_postgresql(connection: Any, key_id: str) -> list[Row]:
+    """Prepared, unless KEYRACK_PREPARED_STATEMENTS is off, and with binary results."""
+    try:
+        cursor = RawCursor(connection.connection)
+        cursor.execute(statement("postgresql", "$1"), (key_id,), binary=True)
+        return cursor.fetchall()
+    except FeatureNotSupported as error:
+        # A migration gave a column another type while this process ran, and PostgreSQL refuses what was
+        # prepared before it. A new connection has nothing prepared: as after any other that broke.
+        raise OperationalError(str(error)) from error
+    except connection.Database.Error:
+        with connection.wrap_database_errors:
+            raise
+
+
+_DIRECTLY: Final[dict[str, Callable[[Any, str], list[Row]]]] = {
+    "sqlite": _from_sqlite,
+    "postgresql": _from_postgresql,
+}
+
+
+@cache
+def statement(vendor: str, mark: str) -> str:
+    """Return the SELECT, with `mark` where the key id goes.
+
+    SQLite stores times as texts, and takes them as such from here: they are read in `_with_times`.
+    """
+    columns: list[Any] = list(COLUMNS)
+    if vendor == "sqlite":
+        for place in _TIMES:
+            columns[place] = Cast(COLUMNS[place], TextField())
+    query = Key.objects.filter(key_id="placeholder", project__deleted_at=None)
+    compiled, parameters = query.values_list(*columns).query.sql_with_params()
+    if parameters != ("placeholder",):
+        raise RuntimeError(f"The check's SELECT has other parameters than the key id: {parameters}")
+    return compiled % mark
+
+
+def _with_times(row: Row) -> Row:
+    values = list(row)
+    for place in _TIMES:
+        if values[place] is not None:
+            values[place] = _time(values[place])
+    return values
+
+
+@lru_cache(maxsize=4096)
+def _time(text: str) -> datetime:
+    """Return a time of SQLite's, where Django stores it in UTC without saying so."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)

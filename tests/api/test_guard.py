@@ -200,7 +200,9 @@ def test_where_nothing_can_be_decided_it_is_503(
 
 
 def test_an_error_of_the_views_own_stays_its_own(make: MakeKey) -> None:
-    assert ask("/broken", make().token).status_code == 500
+    answer = ask("/broken", make().token)
+    # As on any other page of the site, and no problem of the check's.
+    assert (answer.status_code, answer["Content-Type"]) == (503, "text/html; charset=utf-8")
 
 
 def test_a_channel_and_an_environment_can_be_named(project: Project, make: MakeKey) -> None:

@@ -2,7 +2,7 @@
 
 SQLite has a full-text index of every three letters (FTS5), in which a key's number begins with its project
 and shelf: a search reads that range of it alone, the newest first. PostgreSQL has its trigrams (`pg_trgm`) in
-one index with the project. Both are made by the migration `0011_search`.
+one index with the project. Both are made by the migration `0008_search`.
 """
 
 import re

@@ -48,6 +48,6 @@ def drop(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("keys", "0010_lists_from_indexes")]
+    dependencies = [("keys", "0007_lists_from_indexes")]
 
     operations = [migrations.RunPython(build, drop)]

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("keys", "0006_uses"),
-        ("projects", "0010_lists_from_indexes"),
+        ("projects", "0008_lists_from_indexes"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

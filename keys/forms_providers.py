@@ -1,9 +1,10 @@
 """What people send about provider keys and upstreams. Forms parse; the verbs in `keys.providers` decide."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from django import forms
+from django.http import HttpRequest
 
 from config.redaction import holds_token
 from keys.kinds import Provider
@@ -11,6 +12,7 @@ from keys.models import ProviderKey
 from keys.provider_drafts import ProviderDraft, ProviderEdit, value_stands_in
 from keys.upstream_addresses import PRESETS
 from projects.forms import QuietForm
+from projects.reauthentication import FreshForm
 
 Options = Sequence[tuple[str, str]]
 
@@ -27,8 +29,12 @@ _SECRET: Final = {
 }  # fmt: skip
 
 
-class _AddressForm(QuietForm):
-    """What a new provider key and an edited one are both asked for. The value is never written back."""
+class _AddressForm(FreshForm):
+    """What a new provider key and an edited one are both asked for. The value is never written back.
+
+    Nor is it kept while the password is asked for: that stands in the same form. Whoever mistypes it pastes
+    the value once more.
+    """
 
     name = forms.CharField(
         label="Name", required=False, strip=False, help_text="Whose key it is, or what it is for."
@@ -53,11 +59,17 @@ class _AddressForm(QuietForm):
     )
 
     ADDRESS: Final = ("base_url", "header", "prefix")
+    # The password is asked for at the end, and the summary of errors keeps to that order.
+    field_order: Sequence[str] = ("name", "provider", "secret", *ADDRESS)
 
-    def __init__(self, data: Any = None, **given: Any) -> None:
+    def __init__(self, data: Any = None, *, request: HttpRequest, **given: Any) -> None:
         # Kept from before a form forgets what looks like a key.
         self._secret: str = data.get("secret", "") if data else ""
-        super().__init__(data, **given)
+        super().__init__(data, request=request, **given)
+        if "current_password" in self.fields:
+            # A new password beside the current one looks like a change of it: a browser would offer to keep
+            # the value as the person's password.
+            self.fields["secret"].widget.attrs["autocomplete"] = "off"
 
     @property
     def retyped(self) -> bool:
@@ -85,12 +97,12 @@ class ProviderKeyForm(_AddressForm):
         choices=[("", "Choose a provider"), *Provider.choices],
         error_messages={"invalid_choice": "Choose a provider."},
     )
-    field_order = ("name", "provider", "secret", "base_url", "header", "prefix")
 
-    def __init__(self, data: Any = None, *, provider: str = "") -> None:
+    def __init__(self, data: Any = None, *, request: HttpRequest, provider: str = "") -> None:
         preset = PRESETS.get(provider)
         filled = {name: getattr(preset, name) for name in self.ADDRESS} if preset else {}
-        super().__init__(data, initial={"provider": provider, **filled} if preset else None)
+        initial = {"provider": provider, **filled} if preset else None
+        super().__init__(data, request=request, initial=initial)
 
     @property
     def is_address_asked(self) -> bool:
@@ -108,9 +120,9 @@ class ProviderEditForm(_AddressForm):
 
     version = forms.IntegerField(widget=forms.HiddenInput, error_messages=_OPEN_ANEW)
 
-    def __init__(self, data: Any = None, *, key: ProviderKey) -> None:
+    def __init__(self, data: Any = None, *, request: HttpRequest, key: ProviderKey) -> None:
         shown = ("name", *self.ADDRESS, "version")
-        super().__init__(data, initial={name: getattr(key, name) for name in shown})
+        super().__init__(data, request=request, initial={name: getattr(key, name) for name in shown})
         self.fields["secret"].label = "New value"
         self.fields["secret"].help_text = (
             "Stored encrypted. Left empty, the value stays; with another base URL, header or prefix it is"
@@ -127,37 +139,64 @@ class ProviderEditForm(_AddressForm):
         return ProviderEdit(**{name: value for name, value in self.cleaned_data.items() if name != "version"})
 
 
-class ConfirmForm(QuietForm):
-    """Nothing but the button."""
+class DeleteForm(FreshForm):
+    """Nothing but the button, and the password where it is asked for."""
 
 
-class UpstreamForm(QuietForm):
-    """A new upstream, with one of the project's provider keys or none."""
+class _SelectingForm(FreshForm):
+    """One of the project's provider keys, or none."""
 
-    slug = forms.CharField(
-        label="Name",
-        required=False,
-        widget=forms.TextInput(attrs=_AS_TYPED),
-        help_text="As your gateway asks for it, such as openai or gpt-5. It can't be changed later.",
-    )
+    none = "None"
     provider_key = forms.ChoiceField(
         label="Provider key",
         required=False,
         error_messages={"invalid_choice": "There is no such provider key here."},
     )
 
-    def __init__(self, data: Any = None, *, options: Options) -> None:
-        super().__init__(data)
+    def __init__(
+        self,
+        data: Any = None,
+        *,
+        request: HttpRequest,
+        options: Options,
+        initial: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(data, request=request, initial=initial)
+        self.options = options
         field = self.fields["provider_key"]
         assert isinstance(field, forms.ChoiceField)
-        field.choices = [("", "None yet"), *options]
+        field.choices = [("", self.none), *options]
 
 
-class SelectForm(QuietForm):
+class UpstreamForm(_SelectingForm):
+    """A new upstream, with one of the project's provider keys or none."""
+
+    none = "None yet"
+    slug = forms.CharField(
+        label="Name",
+        required=False,
+        widget=forms.TextInput(attrs=_AS_TYPED),
+        help_text="As your gateway asks for it, such as openai or gpt-5. It can't be changed later.",
+    )
+    field_order = ("slug", "provider_key")
+
+
+class SelectForm(_SelectingForm):
     """Another provider key for an upstream, as the person saw it."""
 
-    provider_key = forms.CharField(required=False)
     version = forms.IntegerField(widget=forms.HiddenInput, error_messages=_OPEN_ANEW)
+    field_order = ("provider_key", "version")
+
+    @property
+    def must_ask(self) -> bool:
+        """Whether only the password is missing, which the select of a row doesn't ask for."""
+        return self.errors.keys() == {"current_password"} and "current_password" not in self.data
+
+    def asking(self) -> "SelectForm":
+        """Return the form over what was selected. Nothing is wrong with it yet; it asks for the password."""
+        form = SelectForm(request=self._request, options=self.options, initial=self.cleaned_data)
+        form.fields["current_password"].widget.attrs |= {"autofocus": True, "data-autofocus": True}
+        return form
 
 
 def _refuse_token(term: str) -> None:

@@ -204,11 +204,12 @@ def pause(project: Project, key_id: str, *, actor: Actor, at: datetime) -> Key:
 def resume(project: Project, key_id: str, *, actor: Actor, at: datetime) -> Key:
     """Let a paused key pass again, and return it; one that isn't paused stays as it is.
 
-    Only for whoever may handle the key: a pause that an admin has set is not an operator's to end.
+    Only for whoever may edit the key: a pause that an admin has set is not an operator's to end, nor may
+    they bring back a key that they couldn't issue.
     Raises Key.DoesNotExist, PermissionDenied, AlreadyRevoked.
     """
     with writing.locked(project, key_id, actor, at) as (log, key):
-        may_handle(actor, key)
+        may_edit(actor, key)
         refuse_revoked(key, at)
         if key.paused_at is not None:
             key.paused_at = None

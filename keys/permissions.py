@@ -129,10 +129,13 @@ def may_pause(actor: Actor, key: Key) -> None:
 
 
 def may_reveal(actor: Actor, key: Key) -> None:
-    """Raise PermissionDenied unless the actor made the key or is an admin; no key may reveal another."""
+    """Raise PermissionDenied unless the key is the actor's to edit; no key may reveal another.
+
+    So not who made a privileged key as an admin, and is an operator by now: its token is more than they have.
+    """
     if actor.kind == "key":
         raise PermissionDenied("A key can't reveal another.")
-    may_handle(actor, key)
+    may_edit(actor, key)
 
 
 def may_manage_providers(actor: Actor) -> None:

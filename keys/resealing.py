@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
 from keys.models import Key, ProviderKey
 from keys.sealing import Keyring, SealingError
-from projects import audit
+from projects import audit, factor_sealing
 from projects.audit import Actor
 from projects.models import SITE_LOG
 
@@ -25,34 +25,46 @@ _BATCH: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of sealed values. Its rows have `sealed`, `seal_place`, a `name` and a `project`."""
+    """A kind of sealed value: the rows that have one, how it is read, where it belongs, how it is written.
 
-    kind: str
+    `named` says to whoever has lost a sealing key which row it is.
+    """
+
     rows: Callable[[], QuerySet[Any]]
-    public_id: Callable[[Any], str]
+    sealed: Callable[[Any], bytes]
+    place: Callable[[Any], Sequence[str]]
+    put: Callable[[Any, bytes], None]
+    named: Callable[[Any], str]
 
-    def sealed(self) -> QuerySet[Any]:
-        return self.rows().filter(sealed__isnull=False).order_by("pk")
+
+def column_of(model: type[Model], kind: str, public_id: str) -> Column:
+    """Return the column `sealed` of a table whose rows have a `seal_place`, a `name` and a `project`."""
+
+    def put(row: Any, sealed: bytes) -> None:
+        row.sealed = sealed
+        # `update_fields`: nothing else of the row is this run's to write.
+        row.save(update_fields=["sealed"])
+
+    return Column(
+        rows=lambda: model._default_manager.filter(sealed__isnull=False).select_related("project"),
+        sealed=lambda row: bytes(row.sealed),
+        place=lambda row: tuple(row.seal_place),
+        put=put,
+        named=lambda row: f"{row.project.slug}: {kind} “{row.name}” ({getattr(row, public_id)})",
+    )
 
 
 COLUMNS: Final = (
-    Column("key", Key.objects.all, lambda key: str(key.key_id)),
-    Column("provider key", ProviderKey.objects.all, lambda key: str(key.public_id)),
+    column_of(Key, "key", "key_id"),
+    column_of(ProviderKey, "provider key", "public_id"),
+    Column(
+        rows=factor_sealing.sealed_factors,
+        sealed=factor_sealing.sealed_of,
+        place=lambda factor: factor_sealing.place_of(factor.user_id, factor.type),
+        put=factor_sealing.put_sealed,
+        named=factor_sealing.named,
+    ),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Unopened:
-    """A row whose value doesn't open, and why."""
-
-    project: str
-    kind: str
-    name: str
-    public_id: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.project}: {self.kind} “{self.name}” ({self.public_id}): {self.reason}"
 
 
 @dataclass(slots=True)
@@ -61,7 +73,8 @@ class Resealed:
 
     moved: int = 0
     kept: int = 0
-    unopened: list[Unopened] = field(default_factory=list)
+    # A line for each row: which it is, and why its value doesn't open.
+    unopened: list[str] = field(default_factory=list)
 
     @property
     def total(self) -> int:
@@ -70,7 +83,7 @@ class Resealed:
 
 def count(columns: Sequence[Column] = COLUMNS) -> int:
     """Return how many sealed values there are. One query a column."""
-    return sum(column.sealed().count() for column in columns)
+    return sum(column.rows().count() for column in columns)
 
 
 def reseal(
@@ -101,7 +114,8 @@ def reseal(
 def _batches(column: Column) -> Iterator[list[int]]:
     """Yield the numbers of the rows, in their order, a batch at a time."""
     after = 0
-    while pks := list(column.sealed().filter(pk__gt=after).values_list("pk", flat=True)[:_BATCH]):
+    rows = column.rows().order_by("pk")
+    while pks := list(rows.filter(pk__gt=after).values_list("pk", flat=True)[:_BATCH]):
         yield pks
         after = pks[-1]
 
@@ -109,9 +123,9 @@ def _batches(column: Column) -> Iterator[list[int]]:
 def _reseal(ring: Keyring, column: Column, pks: Sequence[int], done: Resealed) -> None:
     """Deal with the rows of a batch. Those under the newest key are only read, and lock nobody out."""
     old = []
-    for row in column.sealed().filter(pk__in=pks).select_related("project"):
-        if ring.is_newest(row.sealed):
-            done.kept += _opens(ring, column, row, done)
+    for row in column.rows().filter(pk__in=pks).order_by("pk"):
+        if ring.is_newest(column.sealed(row)):
+            done.kept += _opened(ring, column, row, done) is not None
         else:
             old.append(row.pk)
     if old:
@@ -121,16 +135,15 @@ def _reseal(ring: Keyring, column: Column, pks: Sequence[int], done: Resealed) -
 def _move(ring: Keyring, column: Column, pks: Sequence[int], done: Resealed) -> None:
     moved = Resealed()
     with transaction.atomic():
-        rows = column.sealed().filter(pk__in=pks).select_related("project")
+        rows = column.rows().filter(pk__in=pks).order_by("pk")
         for row in rows.select_for_update(of=("self",)):
-            if not _opens(ring, column, row, moved):
+            plaintext = _opened(ring, column, row, moved)
+            if plaintext is None:
                 continue
-            if ring.is_newest(row.sealed):
+            if ring.is_newest(column.sealed(row)):
                 moved.kept += 1
                 continue
-            row.sealed = ring.seal(ring.open(row.sealed, row.seal_place), row.seal_place)
-            # `update_fields`: nothing else of the row is this run's to write.
-            row.save(update_fields=["sealed"])
+            column.put(row, ring.seal(plaintext, column.place(row)))
             moved.moved += 1
     # Only now: a transaction that was undone has moved nothing.
     done.moved += moved.moved
@@ -138,12 +151,10 @@ def _move(ring: Keyring, column: Column, pks: Sequence[int], done: Resealed) -> 
     done.unopened += moved.unopened
 
 
-def _opens(ring: Keyring, column: Column, row: Any, done: Resealed) -> bool:
-    """Say whether the row's value opens; if not, note the row."""
+def _opened(ring: Keyring, column: Column, row: Any, done: Resealed) -> str | None:
+    """Return the row's value; None where it doesn't open, which is noted."""
     try:
-        ring.open(row.sealed, row.seal_place)
+        return ring.open(column.sealed(row), column.place(row))
     except SealingError as error:
-        named = (row.project.slug, column.kind, row.name, column.public_id(row))
-        done.unopened.append(Unopened(*named, str(error)))
-        return False
-    return True
+        done.unopened.append(f"{column.named(row)}: {error}")
+        return None

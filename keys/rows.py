@@ -12,7 +12,7 @@ from django.core.exceptions import PermissionDenied
 
 from keys.kinds import NEVER_USED, KeyType, Status
 from keys.models import Key
-from keys.permissions import may_edit, may_handle, may_pause, may_renew, may_reveal
+from keys.permissions import may_edit, may_pause, may_renew, may_reveal
 from projects.audit import Actor
 from projects.models import Role
 from projects.moments import Moment, distance
@@ -95,7 +95,7 @@ class Row:
             may_rotate=status not in _NOT_ROTATED and not key.is_protected and allowed(may_edit, actor, key),
             may_pause=status not in _NOT_PAUSED and not key.is_protected and allowed(may_pause, actor, key),
             may_reveal=key.sealed is not None and not key.is_protected and allowed(may_reveal, actor, key),
-            may_resume=status is Status.PAUSED and allowed(may_handle, actor, key),
+            may_resume=status is Status.PAUSED and allowed(may_edit, actor, key),
             paused=key.paused_at is not None,
             ends=Moment.of(key.revoked_at) if key.revoked_at and status is Status.ROTATING else None,
         )

@@ -13,12 +13,11 @@ import binascii
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from allauth.mfa.models import Authenticator
 from django.conf import settings
-from django.db import transaction
+from django.db.models import QuerySet
 
 from config.sealing import Keyring, SealingError
 
@@ -56,48 +55,34 @@ def unseal(sealed: str) -> str:
     return _ring().open(_bytes(sealed), _said())
 
 
-@dataclass(slots=True)
-class Resealed:
-    """How many factors a run has moved, how many it left, and why others don't open."""
-
-    moved: int = 0
-    kept: int = 0
-    unopened: list[str] = field(default_factory=list)
+# For whoever moves them to another sealing key. A row is locked while it is moved, as it is by who spends a
+# code: what stands beside the sealed text is written with it.
 
 
-def reseal() -> Resealed:
-    """Seal every second factor with the newest sealing key, each in a transaction of its own.
-
-    One that doesn't open stays as it is. Locks the row that it moves.
-    """
-    ring, done = _ring(), Resealed()
-    for pk in (
-        Authenticator.objects.filter(type__in=SEALED_MEMBERS).order_by("pk").values_list("pk", flat=True)
-    ):
-        with transaction.atomic():
-            factor = Authenticator.objects.select_for_update(of=("self",)).filter(pk=pk).first()
-            if factor is None:
-                continue  # removed meanwhile
-            try:
-                moved = _move(ring, factor)
-            except SealingError as error:
-                done.unopened.append(f"{factor.type} of {factor.user.label}: {error}")
-                continue
-        done.moved += moved
-        done.kept += not moved
-    return done
+def sealed_factors() -> QuerySet[Authenticator]:
+    """Return the factors that have something sealed, with their people."""
+    factors: QuerySet[Authenticator] = Authenticator.objects.select_related("user")
+    return factors.filter(type__in=SEALED_MEMBERS)
 
 
-def _move(ring: Keyring, factor: Authenticator) -> bool:
-    """Seal a factor anew, unless the newest key sealed it. Raises SealingError where it doesn't open."""
-    member = SEALED_MEMBERS[factor.type]
-    sealed, place = _bytes(factor.data[member]), place_of(factor.user_id, factor.type)
-    secret = ring.open(sealed, place)
-    if ring.is_newest(sealed):
-        return False
-    factor.data[member] = base64.b64encode(ring.seal(secret, place)).decode()
+def sealed_of(factor: Authenticator) -> bytes:
+    """Return what is sealed of a factor; nothing, which opens nowhere, where it is none of ours."""
+    try:
+        return _bytes(factor.data.get(SEALED_MEMBERS[factor.type]))
+    except SealingError:
+        return b""
+
+
+def put_sealed(factor: Authenticator, sealed: bytes) -> None:
+    """Store another sealed text in the place of a factor's. The row must be locked."""
+    factor.data[SEALED_MEMBERS[factor.type]] = base64.b64encode(sealed).decode()
     factor.save(update_fields=["data"])
-    return True
+
+
+def named(factor: Authenticator) -> str:
+    """Return what to call a factor: whose it is, and of what kind."""
+    kind = "recovery codes" if factor.type == Authenticator.Type.RECOVERY_CODES else "authenticator app"
+    return f"{factor.user.email}: {kind}"
 
 
 def _ring() -> Keyring:
@@ -111,8 +96,8 @@ def _said() -> Sequence[str]:
     return place
 
 
-def _bytes(sealed: str) -> bytes:
+def _bytes(sealed: Any) -> bytes:
     try:
         return base64.b64decode(sealed, validate=True)
-    except (binascii.Error, ValueError):
+    except (binascii.Error, TypeError, ValueError):
         raise SealingError("This is not a sealed value of a known format.") from None

@@ -1,4 +1,7 @@
-"""`python -m tests`: every test, once on SQLite and once on PostgreSQL with Redis.
+"""`python -m tests`: every test, on SQLite and on PostgreSQL with Redis, and in the browser on one of them.
+
+There is one pass at once more than there are cores, so that none of them idles while a pass waits for its
+browser or its database.
 
 Arguments that it doesn't know go to pytest: `python -m tests -k revoke`,
 `python -m tests --only sqlite -- tests/db`.
@@ -11,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -23,11 +27,11 @@ NOTHING_COLLECTED: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One run of pytest over one kind of database."""
+    """One run of pytest: some of the tests, over one kind of database."""
 
     name: str
     environment: dict[str, str]
-    browser: bool
+    choice: str
 
 
 def main(arguments: list[str]) -> int:
@@ -37,11 +41,11 @@ def main(arguments: list[str]) -> int:
     try:
         services.require(_packages(options))
         with _passes(options) as passes:
-            results = {each.name: _run(each, rest) for each in passes}
+            print(f"Passes: {'; '.join(each.name for each in passes)}", flush=True)
+            return _summary(Run(rest, prefixed=len(passes) > 1).all(passes))
     except services.ServiceError as error:
         print(f"The tests can't run. {error}", file=sys.stderr)
         return 1
-    return _summary(results)
 
 
 def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -59,39 +63,69 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
 
 def _packages(options: argparse.Namespace) -> list[str]:
     # The docs are tried with curl.
-    servers = ["curl"] if options.only == "sqlite" else ["curl", "postgresql", "redis-server"]
-    return servers + ([] if options.browser == "none" else ["chromium", "libatomic1"])
+    packages = ["curl"]
+    if options.only != "sqlite":
+        packages += ["postgresql", "redis-server"]
+    if options.browser != "none":
+        packages += ["chromium", "chromium-headless-shell", "libatomic1"]
+    return packages
 
 
 @contextmanager
 def _passes(options: argparse.Namespace) -> Iterator[list[Pass]]:
+    """Start the servers, and yield the passes: the longest first, so that the others fill what is left."""
     with ExitStack() as stack:
-        passes = []
+        kinds: list[tuple[str, dict[str, str], bool]] = []
         if options.only != "postgresql":
-            passes.append(Pass("SQLite", {}, options.browser != "none"))
+            kinds.append(("SQLite", {}, options.browser != "none"))
         if options.only != "sqlite":
             environment = {
                 "DATABASE_URL": stack.enter_context(services.postgresql()),
                 "REDIS_URL": stack.enter_context(services.redis_server()),
             }
-            passes.append(Pass("PostgreSQL", environment, options.browser == "both"))
-        yield passes
+            kinds.append(("PostgreSQL", environment, options.browser == "both"))
+        browsers = [
+            Pass(f"{name}, browser", given, "--only-browser") for name, given, wanted in kinds if wanted
+        ]
+        yield [*browsers, *(Pass(name, given, "--no-browser") for name, given, _ in reversed(kinds))]
 
 
-def _run(each: Pass, arguments: list[str]) -> tuple[int, float]:
-    print(f"\n== {each.name}{'' if each.browser else ', without the browser tests'}", flush=True)
-    inherited = {k: v for k, v in os.environ.items() if k not in {"DATABASE_URL", "REDIS_URL"}}
-    command = [sys.executable, "-m", "pytest", *([] if each.browser else ["--no-browser"])]
-    started = time.monotonic()
-    with subprocess.Popen(command + arguments, env=inherited | each.environment) as process:
-        try:
-            code = process.wait()
-        except BaseException:
-            # Ctrl+C has reached pytest as well; it ends by itself, and the servers after it.
-            process.send_signal(signal.SIGINT)
-            process.wait(60)
-            raise
-    return code, time.monotonic() - started
+class Run:
+    """Passes under way: each a process of its own, with a data folder and a database of its own."""
+
+    def __init__(self, arguments: list[str], *, prefixed: bool) -> None:
+        self._arguments = arguments
+        self._prefixed = prefixed
+        self._processes: list[subprocess.Popen[str]] = []
+        self._ended = False
+
+    def all(self, passes: list[Pass]) -> dict[str, tuple[int, float]]:
+        """Return the code and the seconds of each pass, by its name. Ctrl+C and SIGTERM end them all."""
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0)) + 1) as pool:
+            results = {each.name: pool.submit(self._run, each) for each in passes}
+            try:
+                return {name: result.result() for name, result in results.items()}
+            except BaseException:
+                self._ended = True
+                pool.shutdown(wait=False, cancel_futures=True)
+                # pytest ends by itself, and the servers after it.
+                for process in self._processes:
+                    process.send_signal(signal.SIGINT)
+                raise
+
+    def _run(self, each: Pass) -> tuple[int, float]:
+        inherited = {k: v for k, v in os.environ.items() if k not in {"DATABASE_URL", "REDIS_URL"}}
+        command = [sys.executable, "-m", "pytest", each.choice, *self._arguments]
+        pipe, same = (subprocess.PIPE, subprocess.STDOUT) if self._prefixed else (None, None)
+        environment = inherited | each.environment
+        started = time.monotonic()
+        with subprocess.Popen(command, env=environment, stdout=pipe, stderr=same, text=True) as process:
+            self._processes.append(process)
+            if self._ended:
+                process.send_signal(signal.SIGINT)
+            for line in process.stdout or ():
+                print(f"{each.name:<15} | {line}", end="", flush=True)
+            return process.wait(), time.monotonic() - started
 
 
 def _summary(results: dict[str, tuple[int, float]]) -> int:

@@ -25,6 +25,7 @@ _PAGES = ("tests/web/", "tests/browser/", "tests/meta/")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--no-browser", action="store_true", help="leave the browser tests out")
+    parser.addoption("--only-browser", action="store_true", help="leave all other tests out")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -35,10 +36,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.fixturenames.insert(0, "static_files")  # type: ignore[attr-defined]
         if path.startswith("tests/browser/"):
             item.add_marker("browser")
-    if config.getoption("--no-browser"):
-        left_out = [item for item in items if item.get_closest_marker("browser")]
-        items[:] = [item for item in items if not item.get_closest_marker("browser")]
-        config.hook.pytest_deselected(items=left_out)
+    for option, is_left_out in (("--no-browser", True), ("--only-browser", False)):
+        if config.getoption(option):
+            left_out = [item for item in items if bool(item.get_closest_marker("browser")) is is_left_out]
+            items[:] = [item for item in items if bool(item.get_closest_marker("browser")) is not is_left_out]
+            config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture(scope="session")

@@ -43,6 +43,7 @@ PACKAGES: Final[dict[str, Callable[[], object]]] = {
     "redis-server": lambda: shutil.which("redis-server"),
     "curl": lambda: shutil.which("curl"),
     "chromium": lambda: shutil.which("chromium"),
+    "chromium-headless-shell": lambda: shutil.which("chromium-headless-shell"),
     # Playwright's driver is a Node that links to it; a bare Debian lacks it.
     "libatomic1": _has_libatomic,
 }

@@ -18,7 +18,7 @@ from keys.views.pages import GetOrPost, posted
 from projects import invitations, lifecycle
 from projects.access import Access, project_for
 from projects.invitations import Invited
-from projects.member_forms import ConfirmForm, InviteForm, NewLinkForm, RemoveForm, RoleForm
+from projects.member_forms import InviteForm, NewLinkForm, RemoveForm, RoleForm
 from projects.models import Invitation, Membership, Role, Standing
 from projects.moments import Moment
 
@@ -74,7 +74,7 @@ def invitation_renew(request: HttpRequest, slug: str, invitation_id: str) -> Htt
 def invitation_revoke(request: HttpRequest, slug: str, invitation_id: str) -> HttpResponse:
     access = project_for(request.user, slug, at_least=Role.OWNER)
     found = _invitation_of(access, invitation_id)
-    form = ConfirmForm(posted(request))
+    form = RemoveForm(posted(request), request=request)
     try:
         if request.method == "POST" and form.is_valid():
             actor, at = access.actor(request), timezone.now()

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from config.fragments import answer, current_path, current_query, go_to, into, is_fragment, see_other, then
 from keys import providers
-from keys.forms_providers import ConfirmForm, ProviderEditForm, ProviderKeyForm, SelectForm, UpstreamForm
+from keys.forms_providers import DeleteForm, ProviderEditForm, ProviderKeyForm, SelectForm, UpstreamForm
 from keys.kinds import Provider
 from keys.listing_providers import (
     ProviderListing,
@@ -64,7 +64,7 @@ def provider_key_search(request: HttpRequest, slug: str) -> HttpResponse:
 def provider_key_create(request: HttpRequest, slug: str) -> HttpResponse:
     """A GET may name a `provider`: its address and header are filled in then."""
     access = project_for(request.user, slug, at_least=Role.ADMIN)
-    form = ProviderKeyForm(posted(request), provider=request.GET.get("provider", ""))
+    form = ProviderKeyForm(posted(request), request=request, provider=request.GET.get("provider", ""))
     if request.method == "POST" and form.is_valid():
         try:
             key = providers.create_provider_key(
@@ -83,7 +83,7 @@ def provider_key_create(request: HttpRequest, slug: str) -> HttpResponse:
 def provider_key_edit(request: HttpRequest, slug: str, public_id: str) -> HttpResponse:
     access = project_for(request.user, slug, at_least=Role.ADMIN)
     key = _key_of(access, public_id)
-    form = ProviderEditForm(posted(request), key=key)
+    form = ProviderEditForm(posted(request), request=request, key=key)
     if request.method == "POST" and form.is_valid():
         try:
             saved = providers.edit_provider_key(
@@ -109,7 +109,7 @@ def provider_key_edit(request: HttpRequest, slug: str, public_id: str) -> HttpRe
 @GetOrPost
 def provider_key_delete(request: HttpRequest, slug: str, public_id: str) -> HttpResponse:
     access = project_for(request.user, slug, at_least=Role.ADMIN)
-    key, form = _key_of(access, public_id), ConfirmForm(posted(request))
+    key, form = _key_of(access, public_id), DeleteForm(posted(request), request=request)
     if request.method == "POST" and form.is_valid():
         follower = _listing(request, access).key_after(key)
         try:
@@ -132,7 +132,7 @@ def provider_key_delete(request: HttpRequest, slug: str, public_id: str) -> Http
 @GetOrPost
 def upstream_create(request: HttpRequest, slug: str) -> HttpResponse:
     access = project_for(request.user, slug, at_least=Role.ADMIN)
-    form = UpstreamForm(posted(request), options=options_of(access.project))
+    form = UpstreamForm(posted(request), request=request, options=options_of(access.project))
     if request.method == "POST" and form.is_valid():
         try:
             upstream = providers.create_upstream(
@@ -146,12 +146,18 @@ def upstream_create(request: HttpRequest, slug: str) -> HttpResponse:
     return _form(request, access, "keys/upstream_create.html", form)
 
 
-@require_POST
+@GetOrPost
 def upstream_select(request: HttpRequest, slug: str, upstream: str) -> HttpResponse:
-    """The select of an upstream's row: from now on the upstream uses another provider key."""
+    """From now on the upstream uses another provider key.
+
+    Sent from the select of its row, where no password is asked for: the page that asks comes in between, with
+    what was selected.
+    """
     access = project_for(request.user, slug, at_least=Role.ADMIN)
-    row, form = _upstream_of(access, upstream), SelectForm(request.POST)
-    if form.is_valid():
+    row, options = _upstream_of(access, upstream), options_of(access.project)
+    used = {"provider_key": row.provider_key.public_id if row.provider_key else "", "version": row.version}
+    form = SelectForm(posted(request), request=request, options=options, initial=used)
+    if request.method == "POST" and form.is_valid():
         try:
             row = providers.select_provider_key(
                 access.project,
@@ -168,16 +174,17 @@ def upstream_select(request: HttpRequest, slug: str, upstream: str) -> HttpRespo
         except Upstream.DoesNotExist:
             raise Http404 from None
         else:
-            used = row.provider_key.name if row.provider_key else "no provider key"
-            return _back(request, access, f"{upstream} uses {used}.", focus=upstream_anchor(row))
-    wrong = " ".join(str(message) for said in form.errors.values() for message in said)
-    return _nothing_changed(request, access, wrong, status=422)
+            now = row.provider_key.name if row.provider_key else "no provider key"
+            return _back(request, access, f"{upstream} uses {now}.", focus=upstream_anchor(row))
+    elif form.must_ask:
+        form = form.asking()
+    return _form(request, access, "keys/upstream_select.html", form, upstream=UpstreamRow.of(row))
 
 
 @GetOrPost
 def upstream_delete(request: HttpRequest, slug: str, upstream: str) -> HttpResponse:
     access = project_for(request.user, slug, at_least=Role.ADMIN)
-    row, form = _upstream_of(access, upstream), ConfirmForm(posted(request))
+    row, form = _upstream_of(access, upstream), DeleteForm(posted(request), request=request)
     if request.method == "POST" and form.is_valid():
         follower = _listing(request, access).upstream_after(row)
         try:

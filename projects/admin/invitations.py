@@ -112,7 +112,8 @@ class InvitationAdmin(StaffAdmin):
     def revoke(self, request: HttpRequest, object_id: str) -> HttpResponse:
         invitation = self.get_object(request, object_id)
         lead = ["Its link stops working at once. An owner of the project can invite the person again."]
-        act = Act(f"Revoke the invitation of {invitation.email}?", "Revoke", lead, danger=True)
+        title = f"Revoke the invitation of {invitation.email}?"
+        act = Act(title, "Revoke", lead, danger=True, sensitive=True)
 
         def run() -> HttpResponse:
             try:

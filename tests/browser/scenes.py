@@ -1102,7 +1102,7 @@ def agent_expired(page: Page) -> None:
 
 @scene("edit")
 def edit(page: Page) -> None:
-    page.goto(steps.AGENTS)
+    at_key(page, "Release agent")
     page.get_by_role("link", name="Edit Release agent").click()
     settled(page, "Edit Release agent")
 
@@ -1265,6 +1265,7 @@ def invitation_conflict(page: Page) -> None:
     invitations.revoke_invitation(
         project, public_id, actor=acting(owner, project), at=owner.date_joined + timedelta(minutes=1)
     )
+    page.get_by_label("Your password").fill(steps.PASSWORD)
     page.get_by_role("button", name="Revoke invitation").click()
     expect(page.get_by_text("was revoked already")).to_be_visible()
 
@@ -1544,6 +1545,7 @@ def provider_key_edit_stale(page: Page) -> None:
     edit_elsewhere(key.project, key.public_id, changes, actor=acting(owner, key.project), at=at, version=1)
     page.get_by_role("textbox", name="Name").fill("Spare OpenAI")
     page.get_by_label("New value").fill("another-value-1234")
+    page.get_by_label("Your password").fill(steps.PASSWORD)
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("Nothing was changed")).to_be_visible()
 
@@ -1567,6 +1569,7 @@ def provider_key_delete_page(page: Page) -> None:
 @scene("provider key deleted")
 def provider_key_deleted(page: Page) -> None:
     provider_key_delete(page)
+    page.get_by_label("Your password").fill(steps.PASSWORD)
     page.get_by_role("button", name="Delete key").click()
     expect(page.get_by_text("Main OpenAI was deleted.")).to_be_visible()
 
@@ -1587,12 +1590,37 @@ def upstream_create_refused(page: Page) -> None:
     expect(page.get_by_text("There is a problem")).to_be_visible()
 
 
-@scene("another provider key selected")
-def upstream_selected(page: Page) -> None:
+def select_upstream(page: Page) -> None:
     stock()
     page.goto(steps.PROVIDERS)
     page.get_by_label("Provider key of gpt-5", exact=True).select_option(label="Claude")
     page.get_by_role("button", name="Save gpt-5", exact=True).click()
+    settled(page, "Provider key of gpt-5")
+
+
+@scene("another provider key selected, password asked")
+def upstream_select(page: Page) -> None:
+    select_upstream(page)
+
+
+@scene("another provider key selected, password asked, page", javascript=False)
+def upstream_select_page(page: Page) -> None:
+    select_upstream(page)
+
+
+@scene("another provider key selected, wrong password", complaints=(422,))
+def upstream_select_refused(page: Page) -> None:
+    select_upstream(page)
+    page.get_by_label("Your password").fill("not this one")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("There is a problem")).to_be_visible()
+
+
+@scene("another provider key selected")
+def upstream_selected(page: Page) -> None:
+    select_upstream(page)
+    page.get_by_label("Your password").fill(steps.PASSWORD)
+    page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("gpt-5 uses Claude.")).to_be_visible()
 
 

@@ -4,7 +4,11 @@ import http.client
 import json
 from typing import Final
 
-from playwright.sync_api import FloatRect, Locator, Page, expect
+from django.conf import settings
+from django.test import Client
+from playwright.sync_api import FloatRect, Locator, Page, ViewportSize, expect
+
+from tests.web import pages
 
 KEYS: Final = "/projects/acme/settings/keys/"
 CHANNELS: Final = "/projects/acme/settings/channels/"
@@ -13,6 +17,7 @@ MEMBERS: Final = "/projects/acme/settings/members/"
 PROVIDERS: Final = "/projects/acme/settings/providers/"
 AUDIT: Final = "/projects/acme/settings/audit/"
 GENERAL: Final = "/projects/acme/settings/general/"
+PHONE: Final = ViewportSize(width=375, height=812)
 PASSWORD: Final = "correct horse battery"
 
 
@@ -100,6 +105,14 @@ def sign_in(page: Page, email: str, password: str = PASSWORD) -> None:
     page.get_by_label("Email address").fill(email)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
+
+
+def freshen(page: Page) -> None:
+    """Let whoever is signed in have given their password a moment ago: `conftest.sign_in` asks for none."""
+    client, name = Client(), settings.SESSION_COOKIE_NAME
+    (cookie,) = (each["value"] for each in page.context.cookies() if each["name"] == name)
+    client.cookies[name] = cookie
+    pages.freshen(client)
 
 
 def box(element: Locator) -> FloatRect:

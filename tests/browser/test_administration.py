@@ -77,7 +77,7 @@ def take_picture(page: Page, name: str) -> None:
 
 def test_a_key_is_found_and_revoked_and_the_way_back_is_there(page: Page) -> None:
     page.goto("/admin/")
-    page.get_by_role("navigation", name="Administration").get_by_role("link", name="Keys").click()
+    page.get_by_role("navigation", name="Administration").get_by_role("link", name="Keys", exact=True).click()
     page.get_by_role("searchbox", name="Search by name or key").fill("Teams bot")
     page.get_by_role("button", name="Search").click()
     page.get_by_role("link", name="Teams bot").click()

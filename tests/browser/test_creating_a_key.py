@@ -24,6 +24,7 @@ from tests.factories import IssuedFactory
 def test_each_type_is_made_shown_once_and_listed(
     either: Page, live_server: LiveServer, label: str, tag: str, access: str
 ) -> None:
+    steps.freshen(either)
     form = steps.open_create(either)
     form.get_by_role("radio", name=label).check()
     scopes = ("Sources: read", "Chat: send") if tag == "Restricted" else ()

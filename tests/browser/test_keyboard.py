@@ -98,6 +98,10 @@ def test_the_arrows_choose_the_type(page: Page) -> None:
     page.keyboard.press("ArrowUp")
     expect(form.get_by_role("radio", name="Locked-down viewer key")).to_be_checked()
     page.keyboard.press("Tab")
+    expect(form.get_by_role("link", name="Agent key")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(form.get_by_role("link", name="Channels")).to_be_focused()
+    page.keyboard.press("Tab")
     expect(form.get_by_label("Key name")).to_be_focused()
 
 

@@ -115,7 +115,7 @@ def cached(
 ) -> Iterator[Page]:
     """The owner in a Chromium of its own that keeps pages as they stood, which Playwright turns off."""
     options: dict[str, Any] = {"ignore_default_args": ["--disable-back-forward-cache"]}
-    browser = playwright.chromium.launch(**launch_options(), **options)
+    browser = playwright.chromium.launch(**launch_options("chromium"), **options)
     context = prepare(browser.new_context(**context_options(live_server)))
     context.add_init_script(
         "addEventListener('pageshow', (event) => { sessionStorage.shown ??= '';"
@@ -176,7 +176,7 @@ def test_the_browser_writes_no_secret_to_the_disk(
     context = prepare(
         playwright.chromium.launch_persistent_context(
             tmp_path,
-            **launch_options(),
+            **launch_options("chromium"),
             **context_options(live_server),
             java_script_enabled=javascript,
             extra_http_headers={"Accept-Encoding": "identity"},

@@ -4,12 +4,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Locator, Page, Request, expect
+from pytest_django.live_server_helper import LiveServer
 
 from keys.models import ProviderKey
 from keys.providers import NoProviderKey, authorization_for, delete_provider_key
 from projects.models import Project, User
 from tests.browser import steps
-from tests.browser.conftest import Complaints
+from tests.browser.conftest import Complaints, freshen_browser, sign_in
 from tests.factories import ProviderKeyFactory, UpstreamFactory, acting
 
 VALUE = "sk-proj-Zq3vT8mB1xW6nR4cK9yL2pD7"
@@ -27,12 +28,14 @@ def project_keys(project: Project) -> list[ProviderKey]:
 
 @pytest.fixture
 def visitor(project_keys: list[ProviderKey], either: Page) -> Page:
+    freshen_browser(either.context)
     either.goto(steps.PROVIDERS)
     return either
 
 
 @pytest.fixture
 def dialogs(project_keys: list[ProviderKey], page: Page) -> Page:
+    freshen_browser(page.context)
     page.goto(steps.PROVIDERS)
     return page
 
@@ -191,11 +194,55 @@ def test_one_that_was_deleted_meanwhile_is_told(
     actor = acting(owner, project)
     delete_provider_key(project, project_keys[1].public_id, actor=actor, at=project_keys[1].created_at)
     visitor.get_by_role("button", name="Save gpt-5").click()
-    told = steps.panel(visitor, "Nothing was changed")
-    expect(told).to_contain_text("There is no such provider key here.")
-    told.get_by_role("link", name="Back to provider keys").click()
-    expect(visitor.get_by_role("heading", level=1, name="Provider keys")).to_be_visible()
+    told = steps.panel(visitor, "Provider key of gpt-5")
+    expect(told.get_by_role("alert")).to_contain_text("There is no such provider key here.")
+    choice = told.get_by_label("Provider key", exact=True)
+    expect(choice.get_by_role("option")).to_have_text(["None", "Main OpenAI"])
+    choice.select_option(label="Main OpenAI")
+    save(told)
+    expect(visitor.get_by_text("gpt-5 uses Main OpenAI.")).to_be_visible()
     expect(row(visitor, "Spare")).to_have_count(0)
+
+
+def test_whoever_is_not_fresh_is_asked_for_the_password_and_loses_nothing(
+    either: Page,
+    live_server: LiveServer,
+    project: Project,
+    project_keys: list[ProviderKey],
+    owner: User,
+    javascript: bool,
+) -> None:
+    owner.set_password(steps.PASSWORD)
+    owner.save(update_fields=["password"])
+    sign_in(either.context, owner, live_server)
+    either.goto(steps.PROVIDERS)
+    either.get_by_label("Provider key of gpt-5").select_option(label="Spare")
+    either.get_by_role("button", name="Save gpt-5").click()
+    asked = steps.panel(either, "Provider key of gpt-5")
+    expect(asked.get_by_label("Provider key", exact=True).locator("option:checked")).to_have_text("Spare")
+    expect(asked.get_by_label("Your password")).to_be_focused()
+    asked.get_by_label("Your password").fill(steps.PASSWORD)
+    save(asked)
+    expect(either.get_by_text("gpt-5 uses Spare.")).to_be_visible()
+    if javascript:
+        expect(either.get_by_role("button", name="Save gpt-5")).to_be_focused()
+    assert authorization_for(project, "gpt-5").value == OTHER
+    # Good for half an hour.
+    form = ask(either, "New provider key")
+    expect(form.get_by_label("Your password")).to_have_count(0)
+
+
+def test_the_value_stands_beside_no_field_that_makes_it_look_like_a_new_password(
+    page: Page, project_keys: list[ProviderKey]
+) -> None:
+    """Else a browser offers to keep a provider's key as the person's password."""
+    page.goto(f"{steps.PROVIDERS}new/")
+    expect(page.get_by_label("Your password")).to_have_attribute("autocomplete", "current-password")
+    expect(page.get_by_label("Value")).to_have_attribute("autocomplete", "off")
+    freshen_browser(page.context)
+    page.goto(f"{steps.PROVIDERS}new/")
+    expect(page.get_by_label("Your password")).to_have_count(0)
+    expect(page.get_by_label("Value")).to_have_attribute("autocomplete", "new-password")
 
 
 def test_an_upstream_is_added_and_deleted(visitor: Page, javascript: bool) -> None:

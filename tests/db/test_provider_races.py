@@ -15,9 +15,10 @@ from keys.models import ProviderKey, Upstream
 from keys.provider_drafts import ProviderDraft, ProviderEdit
 from keys.providers import Stale, authorization_for
 from keys.sealing import Keyring
-from projects import audit
+from projects import audit, second_factor
 from projects.audit import Actor
 from projects.models import Project, User
+from tests.authenticator import enrol
 from tests.db.racing import race, split
 from tests.db.watching import events, verbs
 from tests.factories import ProviderKeyFactory, UpstreamFactory, acting
@@ -43,6 +44,7 @@ def slow_writes(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("_write", "_selected"):
         monkeypatch.setattr(providers, name, slowed(getattr(providers, name)))
     monkeypatch.setattr(audit.Log, "record", slowed(audit.Log.record))
+    monkeypatch.setattr(Keyring, "seal", slowed(Keyring.seal))
 
 
 @pytest.fixture
@@ -165,6 +167,32 @@ def test_two_runs_at_once_move_each_value_once_and_lose_none(
     settings.KEYRACK_SEALING_KEYS = (NEW,)
     for number in range(12):
         assert authorization_for(project, f"u{number}").value == f"Bearer secret-{number}"
+
+
+def test_a_code_that_is_spent_while_its_factor_is_moved_is_spent_and_the_factor_is_moved(
+    owner: User, at: datetime, settings: Settings
+) -> None:
+    for turn in range(ROUNDS):
+        settings.KEYRACK_SEALING_KEYS = (OLD,)
+        resealing.reseal(actor=Actor.system(), at=at)
+        if turn:
+            second_factor.turn_off(owner, actor=Actor.system(), at=at)
+        app = enrol(owner, at)
+        settings.KEYRACK_SEALING_KEYS = (NEW, OLD)
+        spend = partial(second_factor.accept, owner, actor=Actor.system(), at=at)
+        calls: list[Callable[[], Any]] = [
+            partial(spend, app.code(at)),
+            partial(spend, app.recovery_codes[turn]),
+            partial(resealing.reseal, actor=Actor.system(), at=at),
+            partial(resealing.reseal, actor=Actor.system(), at=at),
+        ]
+        won, told = split(race(*calls))
+        assert told == []
+        assert None not in won
+        settings.KEYRACK_SEALING_KEYS = (NEW,)
+        assert spend(app.code(at)) is None
+        assert spend(app.recovery_codes[turn]) is None
+        assert spend(app.recovery_codes[turn + 1]) is not None
 
 
 def test_a_value_that_is_replaced_meanwhile_is_the_new_one(

@@ -224,6 +224,30 @@ def test_of_those_who_rotate_a_key_one_gets_a_token(project: Project, actor: Act
         assert Key.objects.filter(predecessor=old.key).count() == 1
 
 
+def test_a_key_that_is_edited_and_rotated_at_once_keeps_what_was_said_last(
+    project: Project, actor: Actor, at: datetime
+) -> None:
+    """The successor has what the old key said when it was rotated."""
+    for turn in range(ROUNDS):
+        old = IssuedFactory(project=project, actor=actor, at=at, name=f"Key {turn}")
+        act: dict[str, Any] = {"project": project, "key_id": old.key.key_id, "actor": actor, "at": at}
+        calls: list[Callable[[], Any]] = [
+            partial(lifecycle.edit, **act, changes=Edit(note="Later"), version=1),
+            partial(lifecycle.rotate, **act, grace=timedelta(hours=1)),
+        ]
+        edited, rotated = race(*calls)
+        assert isinstance(rotated, Issued), rotated
+        new, stored = Key.objects.get(pk=rotated.key.pk), Key.objects.get(pk=old.key.pk)
+        last = [verb for verb in verbs(project) if verb in ("key.edited", "key.rotated")][-2:]
+        if last == ["key.edited", "key.rotated"]:
+            assert (stored.note, new.note) == ("Later", "Later")
+        else:
+            # Whoever edits is led to the key that took its place.
+            assert isinstance(edited, AlreadyRotated), edited
+            assert (stored.note, new.note) == ("", "")
+        assert (stored.revoked_at, new.revoked_at) == (at + timedelta(hours=1), None)
+
+
 def test_nothing_of_a_key_survives_its_revocation_while_it_is_rotated_edited_and_paused(
     project: Project, actor: Actor, at: datetime
 ) -> None:

@@ -150,3 +150,26 @@ def test_no_copy_outlives_the_setting_whatever_is_issued_meanwhile(
     results = race(*calls, off)
     assert not [each for each in results if isinstance(each, Exception)]
     assert recovery.sealed_copies(project) == 0
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("end", ["revoke", "off"])
+def test_no_token_is_revealed_once_its_copy_is_gone(
+    project: Project, mara: Actor, kept: Make, at: datetime, end: str
+) -> None:
+    issued = kept()
+    reveal = partial(recovery.reveal, project, issued.key.key_id, actor=mara, at=at)
+    ends: dict[str, Callable[[], object]] = {
+        "revoke": partial(lifecycle.revoke, project, issued.key.key_id, actor=mara, at=at),
+        "off": partial(recovery.set_recoverable, project, False, actor=mara, at=at),
+    }
+    *shown, ended = race(*[reveal] * 3, ends[end])
+    assert not isinstance(ended, Exception), ended
+    told = AlreadyRevoked if end == "revoke" else NotKept
+    assert all(each == issued.token or isinstance(each, told) for each in shown), shown
+    # Whoever saw it stands in the log, and before its end.
+    seen = [event.verb for event in events(project)]
+    count = sum(each == issued.token for each in shown)
+    assert seen[len(seen) - 1 - count :] == ["key.revealed"] * count + [seen[-1]]
+    assert seen[-1] in ("key.revoked", "project.recoverable_keys")
+    assert sealed(issued) is None

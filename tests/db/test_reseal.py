@@ -2,10 +2,12 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
@@ -13,10 +15,12 @@ from keys import resealing
 from keys.management.commands._keys import tables
 from keys.models import Key, ProviderKey
 from keys.providers import authorization_for
-from keys.resealing import Column, reseal
+from keys.resealing import column_of, reseal
 from keys.sealing import Keyring, SealingError
+from projects import second_factor
 from projects.audit import Actor
-from projects.models import SITE_LOG, AuditEvent, Project
+from projects.models import SITE_LOG, AuditEvent, Project, User
+from tests.authenticator import App, enrol
 from tests.factories import ProjectFactory, ProviderKeyFactory, UpstreamFactory
 
 pytestmark = pytest.mark.django_db
@@ -215,7 +219,7 @@ def test_a_further_kind_of_sealed_value_is_one_more_column(
     """What comes later is moved by adding it to the columns: here, the provider keys of one project alone."""
     elsewhere = ProviderKeyFactory(project=ProjectFactory())
     rows: Callable[[], Any] = lambda: ProviderKey.objects.filter(project=many)  # noqa: E731
-    column = Column("spare key", rows, lambda key: str(key.public_id))
+    column = replace(column_of(ProviderKey, "spare key", "public_id"), rows=rows)
     settings.KEYRACK_SEALING_KEYS = (NEW, OLD)
     assert resealing.count([column]) == 5
     assert reseal(actor=Actor.system(), at=at, columns=[column]).moved == 5
@@ -231,4 +235,97 @@ def test_every_sealed_column_of_the_database_is_known() -> None:
     having = {
         model for model in apps.get_models() if any(field.name == "sealed" for field in model._meta.fields)
     }
-    assert known == having
+    assert known == having | {Authenticator}
+
+
+# Second factors
+
+
+@pytest.fixture
+def enrolled(project: Project, owner: User, viewer: User) -> dict[User, App]:
+    """Two members with a second factor each: an app's secret and the seed of recovery codes."""
+    Key.objects.update(sealed=None)
+    return {owner: enrol(owner), viewer: enrol(viewer)}
+
+
+def taken(user: User, code: str, at: datetime) -> str:
+    """Return the kind of factor that a code is taken for; "" where it is refused."""
+    factor = second_factor.accept(user, code, actor=Actor.system(), at=at)
+    return factor.type if factor else ""
+
+
+def test_second_factors_move_as_well_and_go_on_working(
+    enrolled: dict[User, App], at: datetime, settings: Settings
+) -> None:
+    settings.KEYRACK_SEALING_KEYS = (NEW, OLD)
+    assert run() == ("4 sealed values: 4 moved to the newest sealing key, 0 under it already.\n", "")
+    settings.KEYRACK_SEALING_KEYS = (NEW,)
+    assert run() == ("4 sealed values: 0 moved to the newest sealing key, 4 under it already.\n", "")
+    for person, app in enrolled.items():
+        assert taken(person, app.code(at), at) == second_factor.APP
+        assert taken(person, app.recovery_codes[0], at) == second_factor.CODES
+
+
+def test_what_was_spent_stays_spent(
+    enrolled: dict[User, App], owner: User, at: datetime, settings: Settings
+) -> None:
+    app = enrolled[owner]
+    assert taken(owner, app.code(at), at) == second_factor.APP
+    assert taken(owner, app.recovery_codes[3], at) == second_factor.CODES
+    settings.KEYRACK_SEALING_KEYS = (NEW, OLD)
+    run()
+    assert taken(owner, app.code(at), at) == taken(owner, app.recovery_codes[3], at) == ""
+
+
+def test_a_second_factor_that_does_not_open_is_named_by_its_person(
+    enrolled: dict[User, App], owner: User, viewer: User, settings: Settings
+) -> None:
+    seed = Authenticator.objects.get(user=owner, type=second_factor.CODES)
+    app = Authenticator.objects.get(user=viewer, type=second_factor.APP)
+    for factor, text in ((seed, "JBSWY3DPEHPK3PXP"), (app, None)):
+        Authenticator.objects.filter(pk=factor.pk).update(data=factor.data | {"secret": text, "seed": text})
+    settings.KEYRACK_SEALING_KEYS = (NEW,)
+    missing = f"The sealing key {Keyring((OLD,)).newest_id} is missing."
+    unknown = "This is not a sealed value of a known format."
+    assert refused() == (
+        1,
+        "4 values don't open: nothing of them was changed.",
+        [
+            f"mara@example.test: authenticator app: {missing}",
+            f"mara@example.test: recovery codes: {unknown}",
+            f"vera@example.test: authenticator app: {unknown}",
+            f"vera@example.test: recovery codes: {missing}",
+        ],
+    )
+    assert Authenticator.objects.get(pk=app.pk).data["secret"] is None
+
+
+def test_one_that_was_removed_after_its_sealing_key_was_lost_is_named_no_more(
+    enrolled: dict[User, App], at: datetime, settings: Settings
+) -> None:
+    settings.KEYRACK_SEALING_KEYS = (NEW,)
+    assert refused()[0] == 1
+    for person in enrolled:
+        second_factor.turn_off(person, actor=Actor.system(), at=at)
+        enrol(person)
+    assert run() == ("4 sealed values: 0 moved to the newest sealing key, 4 under it already.\n", "")
+
+
+@pytest.mark.parametrize("killed_after", [1, 2, 3])
+def test_a_run_that_is_killed_among_them_is_taken_up_again(
+    enrolled: dict[User, App], at: datetime, settings: Settings, monkeypatch: pytest.MonkeyPatch,
+    killed_after: int,
+) -> None:  # fmt: skip
+    settings.KEYRACK_SEALING_KEYS = (NEW, OLD)
+    monkeypatch.setattr(resealing, "_BATCH", 1)
+    batches = []
+
+    def killed(count: int) -> None:
+        batches.append(count)
+        if len(batches) == killed_after:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        reseal(actor=Actor.system(), at=at, went_on=killed)
+    done = reseal(actor=Actor.system(), at=at)
+    assert (done.moved, done.kept, done.unopened) == (4 - killed_after, killed_after, [])

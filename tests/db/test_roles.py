@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from django.core.exceptions import PermissionDenied
 
-from keys import lifecycle
+from keys import lifecycle, recovery
 from keys.drafts import Draft
 from keys.kinds import KeyType
 from keys.models import Key
@@ -121,6 +121,37 @@ def test_who_may_renew(
 ) -> None:  # fmt: skip
     key = _own(project, actor, **draft) if own else IssuedFactory(project=project, **draft).key
     may = allowed(lambda: lifecycle.renew(project, key.key_id, actor=actor, at=at, version=1))
+    assert may is (role >= least)
+
+
+OWN_AND_ISSUABLE: Final = [
+    (True, {}, OPERATOR),
+    (False, {}, ADMIN),
+    # Of an admin who was made an operator: no verb gives them more than they have.
+    (True, {"type": KeyType.PRIVILEGED}, ADMIN),
+    (True, {"scopes": ["keys:write"]}, ADMIN),
+]
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize(("own", "draft", "least"), OWN_AND_ISSUABLE)
+def test_who_may_resume(
+    project: Project, actor: Actor, role: Role, own: bool, draft: dict[str, Any], least: Role, at: datetime
+) -> None:
+    key = _own(project, actor, **draft) if own else IssuedFactory(project=project, **draft).key
+    lifecycle.pause(project, key.key_id, actor=Actor.system(), at=at)
+    may = allowed(lambda: lifecycle.resume(project, key.key_id, actor=actor, at=at))
+    assert may is (role >= least)
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize(("own", "draft", "least"), OWN_AND_ISSUABLE)
+def test_who_may_reveal(
+    project: Project, actor: Actor, role: Role, own: bool, draft: dict[str, Any], least: Role, at: datetime
+) -> None:
+    recovery.set_recoverable(project, True, actor=Actor.system(), at=at)
+    key = _own(project, actor, **draft) if own else IssuedFactory(project=project, **draft).key
+    may = allowed(lambda: recovery.reveal(project, key.key_id, actor=actor, at=at))
     assert may is (role >= least)
 
 

@@ -1,6 +1,5 @@
 """The second factor: what turns it on and off, which codes are taken and how often, and how it is sealed."""
 
-import base64
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -8,7 +7,6 @@ import pytest
 from allauth.mfa.models import Authenticator
 from django.core.exceptions import ValidationError
 from django.db import connection
-from pytest_django import Settings
 
 from config.sealing import SealingError
 from projects import factor_sealing, second_factor
@@ -329,34 +327,3 @@ def test_nothing_is_sealed_or_opened_for_nobody(owner: User) -> None:
         factor_sealing.seal("JBSWY3DPEHPK3PXP")
     with pytest.raises(SealingError, match="Nobody said"):
         factor_sealing.unseal(row(owner, APP).data["secret"])
-
-
-OLD, NEW = b"o" * 32, b"n" * 32
-
-
-def test_everything_moves_to_the_newest_sealing_key(
-    owner: User, viewer: User, at: datetime, settings: Settings
-) -> None:
-    settings.KEYRACK_SEALING_KEYS = (OLD,)
-    app = enrol(owner)
-    settings.KEYRACK_SEALING_KEYS = (NEW, OLD)
-    enrol(viewer)
-    done = factor_sealing.reseal()
-    assert (done.moved, done.kept, done.unopened) == (2, 2, [])
-    done = factor_sealing.reseal()
-    assert (done.moved, done.kept) == (0, 4)
-    settings.KEYRACK_SEALING_KEYS = (NEW,)
-    assert accept(owner, app.code(at), at) == APP
-    assert accept(owner, app.recovery_codes[0], at) == CODES
-
-
-def test_what_does_not_open_stays_and_is_named(owner: User, at: datetime, settings: Settings) -> None:
-    settings.KEYRACK_SEALING_KEYS = (OLD,)
-    enrol(owner)
-    before = row(owner, APP).data
-    settings.KEYRACK_SEALING_KEYS = (NEW,)
-    done = factor_sealing.reseal()
-    assert (done.moved, done.kept, len(done.unopened)) == (0, 0, 2)
-    assert done.unopened[0].startswith("totp of Mara Lindqvist: The sealing key ")
-    assert row(owner, APP).data == before
-    assert base64.b64decode(before["secret"])

@@ -4,6 +4,7 @@ The database is one of its own: made by the first migrations, filled as that rel
 the triggers that it knew, and then migrated to the newest.
 """
 
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from keys.tokens import Token
 from keys.verification import Outcome, check
 from projects import audit, triggers
 from projects.audit import Actor
-from projects.models import AuditEvent, Membership, Project, Role
+from projects.models import AuditEvent, Membership, Project, Role, User
 from projects.triggers import Guard
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -142,6 +143,9 @@ def fill(apps: Any, at: datetime, good: Token, revoked: Token) -> None:
     user = apps.get_model("projects", "User").objects.create(
         email="mara@example.test", name="Mara Lindqvist", password="!", date_joined=made
     )
+    apps.get_model("projects", "User").objects.create(
+        email="jonas@example.test", name="Jonas Weber", password="!", date_joined=made
+    )
     project = apps.get_model("projects", "Project").objects.create(name="Acme", slug="acme", created_at=made)
     apps.get_model("projects", "Membership").objects.create(project=project, user=user, role=40)
     apps.get_model("projects", "Resource").objects.create(
@@ -193,7 +197,7 @@ def test_the_first_release_s_guards_were_at_work(first: First) -> None:
 
 def test_every_row_is_as_it_was(upgraded: First) -> None:
     now = rows()
-    assert [len(now[table]) for table in TABLES] == [1, 1, 1, 1, 1, 5, 3, 3, 3]
+    assert [len(now[table]) for table in TABLES] == [2, 1, 1, 1, 1, 5, 3, 3, 3]
     for table, before in upgraded.rows.items():
         kept = [{name: row[name] for name in old} for row, old in zip(now[table], before, strict=True)]
         assert kept == before, table
@@ -203,7 +207,12 @@ def test_what_the_new_columns_say_is_true_of_the_old_rows(upgraded: First) -> No
     for key in Key.objects.all():
         assert (key.channel, key.holder, key.holder_folded) == (None, "", "")
         key.validate_constraints()
-    assert not Project.objects.get().private_upstreams
+    project = Project.objects.get()
+    assert not project.private_upstreams
+    assert not project.require_second_factor
+    public_ids = set(User.objects.values_list("public_id", flat=True))
+    assert len(public_ids) == 2
+    assert all(re.fullmatch("[0-9A-Za-z]{12}", each) for each in public_ids)
     assert (Membership.objects.count(), KeyActivity.objects.count(), IssueNonce.objects.count()) == (1, 3, 3)
 
 

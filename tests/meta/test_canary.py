@@ -36,7 +36,7 @@ from tests.factories import (
     acting,
 )
 from tests.meta.canary import LIST, WHOAMI, Watch, Watched, body, fields, parts, shown, watching
-from tests.web.pages import HTMX, url_of
+from tests.web.pages import HTMX, let_half_an_hour_pass, url_of
 
 pytestmark = pytest.mark.django_db
 
@@ -143,6 +143,16 @@ def provide(client: Watched, project: Project) -> None:
     for secret in (SHAPED, PLAIN):
         for headers in ({}, HTMX):
             fields = {"name": f"Key {uuid.uuid4()}", "provider": "openai", "secret": secret}
+            let_half_an_hour_pass(client)
+            cache.clear()
+            for typed in ("", "not this one", secret):
+                mistyped = fields | {"current_password": typed}
+                client.post(url_of("provider_key_create"), mistyped, headers=headers)
+            client.post(
+                url_of("provider_key_create"),
+                fields | {"secret": "", "current_password": PASSWORD},
+                headers=headers,
+            )
             client.post(url_of("provider_key_create"), fields | {"name": ""}, headers=headers)
             client.post(url_of("provider_key_create"), fields | {"base_url": "ftp://x"}, headers=headers)
             client.post(url_of("provider_key_create"), fields, headers=headers)
@@ -219,6 +229,7 @@ def keep(client: Watched, project: Project) -> None:
     recovery.set_recoverable(project, True, actor=Actor.system(), at=timezone.now())
     owner = User.objects.get(email="mara@example.test")
     kept = IssuedFactory(project=project, actor=acting(owner, project), name="Kept")
+    let_half_an_hour_pass(client)
     for headers in ({}, HTMX):
         url = url_of("key_reveal", kept.key.key_id)
         client.get(url, headers=headers)

@@ -17,7 +17,7 @@ from keys.lifecycle import Issued
 from projects.models import Project, User
 from tests.factories import IssuedFactory, acting, invited
 from tests.meta.canary import LIST, WHOAMI, Watch, Watched, fields, shown, watching
-from tests.web.pages import url_of
+from tests.web.pages import freshen, url_of
 
 pytestmark = pytest.mark.django_db
 
@@ -271,6 +271,7 @@ def test_no_report_of_an_error_shows_a_provider_s_key(
 ) -> None:
     watch.values.append(secret)
     settings.DEBUG = debug
+    freshen(mara)
 
     def breaks(*given: Any, **named: Any) -> Any:
         raise Broken(f"can't go on with {given} {named} {secret}")

@@ -23,7 +23,6 @@ NO_PAGE: Final = {
     "key_env": "a file",
     "invitation_mine": "the page of the invitation",
     "provider_key_search": "the list",
-    "upstream_select": "the list",
     "recovery_codes_download": "a file",
     "recovery_codes_saved": "a redirect",
     "audit_filter": "the log",

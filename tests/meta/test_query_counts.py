@@ -260,8 +260,9 @@ def test_removing_somebody_takes_as_many_for_many_keys(
         IssuedFactory(project=project, actor=acting(operator, project), at=at)
     count, page = queries(mara, url_of("member_remove", operator.public_id))
     assert len(page.one("ul", class_="issued").find("li")) == min(rows, 11)
-    # The member, the keys that are named, how many there are; the rest is everybody's.
-    assert count == 4 + 3
+    # The member, their second factor for the form, the keys that are named, and how many each tab has; the
+    # rest is everybody's.
+    assert count == 4 + 5
 
 
 @pytest.mark.parametrize("many", [2, 13])

@@ -9,7 +9,7 @@ from projects import invitations
 from projects.invitations import Invited
 from projects.models import Invitation, Project, User
 from tests.factories import invited
-from tests.web.pages import Page, signed_in, url_of
+from tests.web.pages import Page, freshen, signed_in, url_of
 from tests.web.people import EMAIL, INVITATIONS, fresh, url_of_link
 
 pytestmark = pytest.mark.django_db
@@ -19,7 +19,7 @@ LIST = "http://testserver/projects/acme/settings/members/"
 
 @pytest.fixture
 def mara(owner: User) -> Client:
-    return signed_in(owner)
+    return freshen(signed_in(owner))
 
 
 @pytest.fixture

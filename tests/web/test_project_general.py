@@ -32,7 +32,9 @@ def test_it_shows_the_name_the_address_and_the_scopes(owner: User, project: Proj
         "Address": "acme Stands in URLs, and can't be changed.",
         "Created": Moment.of(project.created_at).text,
     }
-    assert page.texts("h2")[1:] == ["Name", "Scopes", "Delete project"]
+    assert page.texts("h2")[1:] == [
+        "Name", "Recoverable keys", "Second factor", "Scopes", "Delete project",
+    ]  # fmt: skip
     scopes = {row["Resource"].text: row["Scopes"].text for row in page.rows("Scope catalogue")}
     assert list(scopes) == [resource.label for resource in project.catalogue()]
     assert scopes["Sources"] == "sources:read, sources:write, sources:delete"

@@ -12,7 +12,7 @@ from keys.providers import authorization_for
 from keys.upstream_addresses import PRESETS
 from projects.models import Project, User
 from tests.factories import ProviderKeyFactory, UpstreamFactory
-from tests.web.pages import HTMX, Page, Visitor, signed_in, url_of
+from tests.web.pages import HTMX, Page, Visitor, freshen, signed_in, url_of
 
 pytestmark = pytest.mark.django_db
 
@@ -30,7 +30,7 @@ FIELDS = {
 
 @pytest.fixture
 def ada(admin: User) -> Client:
-    return signed_in(admin)
+    return freshen(signed_in(admin))
 
 
 def create(client: Client, headers: dict[str, str] | None = None, **typed: str) -> Any:
@@ -228,6 +228,7 @@ def test_it_is_not_taken_from_another_site(admin: User, way: dict[str, str]) -> 
 
 def test_without_javascript_the_preset_counts_where_nothing_is_typed(admin: User, project: Project) -> None:
     visitor = Visitor(admin)
+    freshen(visitor.client)
     visitor.visit(url_of("provider_key_list"))
     visitor.follow("New provider key")
     page = visitor.press("Save", name="Claude", provider="anthropic", secret=VALUE, base_url="ftp://x")

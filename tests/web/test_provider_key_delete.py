@@ -10,7 +10,7 @@ from django.test import Client
 from keys.models import ProviderKey, Upstream
 from projects.models import Project, User
 from tests.factories import ProviderKeyFactory, UpstreamFactory
-from tests.web.pages import HTMX, Page, Visitor, signed_in, url_of
+from tests.web.pages import HTMX, Page, Visitor, freshen, signed_in, url_of
 
 pytestmark = pytest.mark.django_db
 
@@ -20,7 +20,7 @@ KEYS = "Provider keys, by name"
 
 @pytest.fixture
 def ada(admin: User) -> Client:
-    return signed_in(admin)
+    return freshen(signed_in(admin))
 
 
 @pytest.fixture
@@ -120,6 +120,7 @@ def test_it_is_not_taken_from_another_site(admin: User, key: ProviderKey, way: d
 
 def test_without_javascript_it_goes_from_the_list_and_back(admin: User, key: ProviderKey) -> None:
     visitor = Visitor(admin)
+    freshen(visitor.client)
     visitor.visit(url_of("provider_key_list"))
     visitor.follow("Delete Main OpenAI")
     visitor.follow("Keep key")

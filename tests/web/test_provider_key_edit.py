@@ -13,7 +13,7 @@ from keys.providers import authorization_for, edit_provider_key
 from projects.models import AuditEvent, Project, User
 from projects.moments import Moment
 from tests.factories import ProviderKeyFactory, UpstreamFactory, acting
-from tests.web.pages import HTMX, Page, Visitor, signed_in, url_of
+from tests.web.pages import HTMX, Page, Visitor, freshen, signed_in, url_of
 
 pytestmark = pytest.mark.django_db
 
@@ -24,7 +24,7 @@ OTHER = "sk-proj-aB3dE5gH7jK9mN1pQ3rS5tU7"
 
 @pytest.fixture
 def ada(admin: User) -> Client:
-    return signed_in(admin)
+    return freshen(signed_in(admin))
 
 
 @pytest.fixture
@@ -208,6 +208,7 @@ def test_the_event_has_no_value(ada: Client, key: ProviderKey) -> None:
 
 def test_without_javascript_it_goes_from_the_list_and_back(admin: User, key: ProviderKey) -> None:
     visitor = Visitor(admin)
+    freshen(visitor.client)
     visitor.visit(url_of("provider_key_list"))
     visitor.follow("Edit Main OpenAI")
     page = visitor.press("Save", name="Spare OpenAI")

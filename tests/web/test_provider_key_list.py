@@ -68,7 +68,7 @@ def test_it_shows_each_key_masked_with_what_uses_it(
         assert page.title == "Provider keys · Acme · Keyrack"
         rail = page.one("nav", aria_label="Settings")
         assert rail.one("a", aria_current="page").text == "Provider keys"
-        assert rail.texts("a")[:2] == ["API keys", "Provider keys"]
+        assert rail.texts("a")[:3] == ["General", "API keys", "Provider keys"]
 
 
 def test_each_row_can_be_edited_and_deleted_under_its_own_name(ada: Client, stocked: Project) -> None:

@@ -2,20 +2,25 @@
 
 import json
 import time
-from typing import Any
+import uuid
+from datetime import datetime
+from typing import Any, Final
 
 import pytest
 from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
-from django.urls import path
+from django.urls import path, reverse
 
 from config.urls import urlpatterns as console
-from projects.models import Project, User
-from projects.reauthentication import FreshForm
+from keys import recovery
+from projects.audit import Actor
+from projects.models import AuditEvent, Project, Role, User
+from projects.reauthentication import FreshForm, is_fresh
 from projects.second_factor import WRONG_CODE
 from tests.authenticator import App, enrol
-from tests.web.pages import Page, signed_in
+from tests.factories import IssuedFactory, ProviderKeyFactory, UpstreamFactory, acting, invited
+from tests.web.pages import Form, Page, let_half_an_hour_pass, signed_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 
@@ -195,3 +200,98 @@ def test_staff_who_proved_themselves_in_the_console_are_not_asked_again(mara: Cl
     assert mara.get(url)["Location"].startswith("/account/reauthenticate/")
     assert say(mara, current_password=PASSWORD) == "done"
     assert mara.get(url).status_code == 200
+
+
+# What asks for it
+
+# By URL name: the fields of a form that does it. What isn't here is done without.
+DEEDS: Final[dict[str, dict[str, Any]]] = {
+    "key_create": {"type": "privileged", "name": "Zendesk sync", "lifetime": "90", "environment": "live"},
+    "key_rotate": {"grace_period": "24h"},
+    "key_renew": {"version": "1"},
+    "key_reveal": {},
+    "recoverable_keys": {"on": "0"},
+    "provider_key_create": {"name": "Claude", "provider": "anthropic", "secret": "sk-ant-value-1234"},
+    "provider_key_edit": {
+        "version": "1", "name": "Spare", "base_url": "https://api.openai.com/v1", "header": "Authorization",
+        "prefix": "Bearer",
+    },
+    "provider_key_delete": {},
+    "upstream_create": {"slug": "gpt-5", "provider_key": ""},
+    "upstream_select": {"version": "1", "provider_key": ""},
+    "upstream_delete": {},
+    "member_invite": {"email": "nora@example.test", "role": Role.VIEWER},
+    "invitation_renew": {"version": "1"},
+    "invitation_revoke": {},
+    "member_role": {"role": Role.ADMIN, "was": Role.OPERATOR},
+    "member_remove": {},
+    "second_factor_required": {"on": "0"},
+    "project_delete": {"name": "Acme"},
+}  # fmt: skip
+
+
+# Of these the URL names no row; of the others it names one of the kind that their name begins with.
+OF_NO_ROW: Final = {
+    "key_create", "recoverable_keys", "provider_key_create", "upstream_create", "member_invite",
+    "second_factor_required", "project_delete",
+}  # fmt: skip
+
+
+@pytest.fixture
+def urls(project: Project, owner: User, operator: User, at: datetime) -> dict[str, str]:
+    """A URL for each deed, and what it is done to: a key that is kept sealed, an upstream, a member."""
+    recovery.set_recoverable(project, True, actor=Actor.system(), at=at)
+    key = IssuedFactory(project=project, actor=acting(owner, project), at=at, type="privileged").key
+    provider_key = ProviderKeyFactory(project=project, name="Main OpenAI")
+    UpstreamFactory(project=project, slug="gpt-4.1", provider_key=provider_key.public_id)
+    rows = {
+        "key": key.key_id,
+        "provider": provider_key.public_id,
+        "upstream": "gpt-4.1",
+        "member": operator.public_id,
+        "invitation": invited(project, owner).invitation.public_id,
+    }
+    return {
+        name: reverse(name, args=["acme", *([] if name in OF_NO_ROW else [rows[name.split("_")[0]]])])
+        for name in DEEDS
+    }
+
+
+@pytest.fixture
+def late(mara: Client, urls: dict[str, str], project: Project, owner: User) -> Client:
+    """The owner, with a second factor that the project requires, who proved themselves too long ago."""
+    Project.objects.filter(pk=project.pk).update(require_second_factor=True)
+    enrol(owner)
+    return let_half_an_hour_pass(mara)
+
+
+@pytest.mark.parametrize("name", DEEDS)
+def test_what_could_hurt_most_asks_in_its_own_form(
+    late: Client, project: Project, urls: dict[str, str], name: str, way: dict[str, str]
+) -> None:
+    url, fields = urls[name], DEEDS[name] | {"nonce": uuid.uuid4().hex}
+    asked_in(Page(late.get(url, headers=way)))
+    happened = AuditEvent.objects.filter(project_id=project.pk).count
+    before = happened()
+    for typed, said in (("", "Enter your password."), ("not this one", "That password isn't right.")):
+        response = late.post(url, fields | {"current_password": typed}, headers=way)
+        assert response.status_code == 422
+        page = Page(response)
+        assert page.problems() == page.error_of("current_password") == [said]
+        # Nothing that was typed is lost, but for what a page never shows.
+        sent = asked_in(page).fields()
+        kept = {field: [str(value)] for field, value in DEEDS[name].items() if field != "secret"}
+        assert {field: sent[field] for field in kept} == kept
+        assert (sent["current_password"], sent.get("secret", [""])) == ([""], [""])
+        assert happened() == before
+    response = late.post(url, fields | {"current_password": PASSWORD}, headers=way)
+    assert response.status_code in (200, 303)
+    assert happened() > before
+    assert is_fresh(response.wsgi_request)
+
+
+def asked_in(page: Page) -> Form:
+    """Return the form that asks for the password: the one that does the deed."""
+    form = Form(page, page.one("input", id="id_current_password").above("form"))
+    assert page.one("input", id="id_current_code").above("form") is form.node
+    return form

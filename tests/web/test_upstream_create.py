@@ -9,7 +9,7 @@ from django.test import Client
 from keys.models import ProviderKey, Upstream
 from projects.models import Project, User
 from tests.factories import ProviderKeyFactory, UpstreamFactory
-from tests.web.pages import Page, Visitor, signed_in, url_of
+from tests.web.pages import Page, Visitor, freshen, signed_in, url_of
 
 pytestmark = pytest.mark.django_db
 
@@ -19,7 +19,7 @@ VALUE = "sk-proj-Zq3vT8mB1xW6nR4cK9yL2pD7"
 
 @pytest.fixture
 def ada(admin: User) -> Client:
-    return signed_in(admin)
+    return freshen(signed_in(admin))
 
 
 @pytest.fixture
@@ -102,6 +102,7 @@ def test_who_is_no_admin_may_not(
 
 def test_without_javascript_it_goes_from_the_list_and_back(admin: User, key: ProviderKey) -> None:
     visitor = Visitor(admin)
+    freshen(visitor.client)
     visitor.visit(url_of("provider_key_list"))
     visitor.follow("New upstream")
     page = visitor.press("Save", slug="gpt 5")

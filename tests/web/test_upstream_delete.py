@@ -9,7 +9,7 @@ from django.test import Client
 from keys.models import ProviderKey, Upstream
 from projects.models import Project, User
 from tests.factories import ProviderKeyFactory, UpstreamFactory
-from tests.web.pages import HTMX, Page, Visitor, signed_in, url_of
+from tests.web.pages import HTMX, Page, Visitor, freshen, signed_in, url_of
 
 pytestmark = pytest.mark.django_db
 
@@ -19,7 +19,7 @@ URL = "/projects/acme/settings/providers/upstreams/gpt-4.1/delete/"
 
 @pytest.fixture
 def ada(admin: User) -> Client:
-    return signed_in(admin)
+    return freshen(signed_in(admin))
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +82,7 @@ def test_who_is_no_admin_may_not(request: pytest.FixtureRequest, who: str, way: 
 
 def test_without_javascript_it_goes_from_the_list_and_back(admin: User) -> None:
     visitor = Visitor(admin)
+    freshen(visitor.client)
     visitor.visit(url_of("provider_key_list"))
     visitor.follow("Delete gpt-4.1")
     visitor.follow("Keep upstream")

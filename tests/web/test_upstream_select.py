@@ -12,7 +12,8 @@ from keys.providers import delete_provider_key, select_provider_key
 from projects.models import Project, User
 from projects.moments import Moment
 from tests.factories import ProviderKeyFactory, UpstreamFactory, acting
-from tests.web.pages import HTMX, Page, Visitor, signed_in, url_of
+from tests.web.pages import HTMX, Page, Visitor, freshen, let_half_an_hour_pass, signed_in, url_of
+from tests.web.people import PASSWORD
 
 pytestmark = pytest.mark.django_db
 
@@ -21,7 +22,7 @@ LIST = "http://testserver/projects/acme/settings/providers/"
 
 @pytest.fixture
 def ada(admin: User) -> Client:
-    return signed_in(admin)
+    return freshen(signed_in(admin))
 
 
 @pytest.fixture
@@ -114,9 +115,10 @@ def test_what_is_no_provider_key_here_is_refused(
     response = select(ada, public_id, way)
     assert response.status_code == 422
     page = Page(response)
-    assert page.heading == "Nothing was changed"
-    assert page.content.one(role="alert").text
-    assert "<b>" not in page.content.one(role="alert").text
+    assert page.heading == "Provider key of gpt-4.1"
+    assert page.problems() == page.error_of("provider_key") == ["There is no such provider key here."]
+    # What there is can be selected at once.
+    assert page.one("select", id="id_provider_key").texts("option") == ["None", "Main OpenAI"]
     assert selected() == main
 
 
@@ -125,7 +127,7 @@ def test_a_provider_key_of_another_project_is_refused(
 ) -> None:
     response = select(ada, ProviderKeyFactory().public_id, way)
     assert response.status_code == 422
-    assert Page(response).content.one(role="alert").text == "There is no such provider key here."
+    assert Page(response).problems() == ["There is no such provider key here."]
     assert selected() == main
 
 
@@ -156,13 +158,63 @@ def test_it_is_not_taken_from_another_site(admin: User, main: ProviderKey, way: 
     assert selected() == main
 
 
-@pytest.mark.parametrize("method", ["get", "put", "delete"])
-def test_it_is_posted_only(ada: Client, method: str) -> None:
+@pytest.mark.parametrize("method", ["put", "delete"])
+def test_it_is_asked_for_and_posted_only(ada: Client, method: str) -> None:
     assert getattr(ada, method)(url_of("upstream_select", "gpt-4.1")).status_code == 405
+
+
+def test_its_own_page_shows_what_is_selected(ada: Client, main: ProviderKey, way: dict[str, str]) -> None:
+    page = Page(ada.get(url_of("upstream_select", "gpt-4.1"), headers=way))
+    assert page.is_whole is not bool(way)
+    assert page.heading == "Provider key of gpt-4.1"
+    form = page.form_of("Save")
+    assert form.action == form.node.attrs["hx-post"] == url_of("upstream_select", "gpt-4.1")
+    assert (form.fields()["provider_key"], form.fields()["version"]) == ([main.public_id], ["1"])
+    assert page.link("Cancel") == url_of("provider_key_list")
+
+
+# Where the password is asked for: the row has no place for it, so a page comes in between
+
+
+def test_the_row_leads_to_the_password_with_what_was_selected(
+    admin: User, main: ProviderKey, spare: ProviderKey, way: dict[str, str]
+) -> None:
+    client = let_half_an_hour_pass(signed_in(admin))
+    response = select(client, spare.public_id, way)
+    assert response.status_code == 200
+    page = Page(response)
+    assert page.is_whole is not bool(way)
+    # Nothing is wrong: the row couldn't ask.
+    assert page.problems() == []
+    assert "data-autofocus" in page.one("input", id="id_current_password").attrs
+    fields = page.form_of("Save").fields()
+    assert (fields["provider_key"], fields["version"]) == ([spare.public_id], ["1"])
+    assert selected() == main
+    response = select(client, spare.public_id, way, current_password="not this one")
+    assert response.status_code == 422
+    page = Page(response)
+    assert page.problems() == page.error_of("current_password") == ["That password isn't right."]
+    assert page.form_of("Save").fields()["provider_key"] == [spare.public_id]
+    assert selected() == main
+
+
+def test_without_javascript_the_row_s_button_saves_after_the_password(
+    admin: User, spare: ProviderKey
+) -> None:
+    admin.set_password(PASSWORD)
+    admin.save(update_fields=["password"])
+    visitor = Visitor(admin)
+    visitor.visit(url_of("provider_key_list"))
+    visitor.press("Save gpt-4.1", provider_key=spare.public_id)
+    page = visitor.press("Save", current_password=PASSWORD)
+    assert page.messages() == ["gpt-4.1 uses Spare."]
+    page = visitor.press("Save gpt-4.1", provider_key="")
+    assert page.messages() == ["gpt-4.1 uses no provider key."]
 
 
 def test_without_javascript_the_row_s_button_saves(admin: User, spare: ProviderKey) -> None:
     visitor = Visitor(admin)
+    freshen(visitor.client)
     visitor.visit(url_of("provider_key_list"))
     page = visitor.press("Save gpt-4.1", provider_key=spare.public_id)
     assert page.messages() == ["gpt-4.1 uses Spare."]

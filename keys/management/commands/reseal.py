@@ -13,12 +13,13 @@ from keys.management.commands._keys.tables import Progress
 from keys.resealing import Resealed
 
 _EXPLANATION: Final = """\
-Keyrack seals what it must read again (provider keys, the Automator Key) with the first of its sealing keys,
-and opens with any of them. This command opens every sealed value and seals those that are under an older key
-with the first one, so that the older ones can be taken away.
+Keyrack seals what it must read again (provider keys, the Automator Key, recoverable keys, second factors)
+with the first of its sealing keys, and opens with any of them. This command opens every sealed value and
+seals those that are under an older key with the first one, so that the older ones can be taken away.
 
 It runs beside servers, and it may be stopped and run again: what was moved stays moved. A value that doesn't
-open is left as it is, and at the end its row is named: project, kind, name, id, and why.
+open is left as it is, and at the end its row is named: project, kind, name and id, or whose second factor
+it is; and why.
 
 It ends with 0 where every value is under the newest key and opens, with 1 where one doesn't open, and with 5
 where the database can't be used.
@@ -51,7 +52,7 @@ class Command(BaseCommand):
         if not done.unopened:
             return
         for row in done.unopened:
-            self.stderr.write(str(row))
+            self.stderr.write(row)
         count = len(done.unopened)
         said = "1 value doesn't open" if count == 1 else f"{count:,} values don't open"
         raise CommandError(f"{said}: nothing of them was changed.", returncode=exits.REFUSED)

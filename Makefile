@@ -42,7 +42,7 @@ check: $(DEV) ## Lint, check the types, the templates, the migrations and the se
 	$(CHECK_DATA) $(PRODUCTION) $(PY) manage.py check --deploy --fail-level WARNING
 	$(CHECK_DATA) $(PY) manage.py makemigrations --check --dry-run
 
-bench: $(DEV) $(BENCH) ## Measure, against peers in the same run (ARGS="http --quick" chooses)
+bench: $(DEV) $(BENCH) ## Measure, against peers in the same run (ARGS="http --only sqlite" chooses)
 	@exec $(PY) -m tests.benchmarks $(ARGS)
 
 lock: $(DEV) ## Lock the dependencies of pyproject.toml anew

@@ -22,3 +22,6 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 # Tests that render no page don't collect the files; whitenoise wants their folder nevertheless.
 STATIC_ROOT.mkdir()  # noqa: F405
+
+# At once: what waits would come out with another test's.
+LOGGING["handlers"]["stderr"]["class"] = "logging.StreamHandler"  # type: ignore[index]  # noqa: F405

@@ -122,6 +122,7 @@ def test_what_is_wrong_is_shown_and_can_be_mended(agents: Page, complaints: Comp
         form.get_by_role("checkbox", name=name).uncheck()
     form.get_by_label("Key name").fill("Triage agent")
     form.get_by_role("button", name="Generate").click()
+    expect(form.get_by_role("alert")).to_contain_text("Pick at least one scope.")
     # What is wrong stands unfolded.
     expect(form.get_by_role("checkbox", name="Agents: run")).to_be_visible()
     form.get_by_role("checkbox", name="Agents: run").check()

@@ -141,13 +141,14 @@ def test_a_phone_shows_each_row_as_a_card_with_wide_buttons(table: Page) -> None
     table.set_viewport_size(steps.PHONE)
     row = steps.row(steps.keys_table(table), "Docs crawler")
     card = steps.box(row)
-    rotate, revoke = (
-        steps.box(row.get_by_role("link", name=f"{verb} Docs crawler")) for verb in ("Rotate", "Revoke")
+    edit, rotate, revoke = (
+        steps.box(row.get_by_role("link", name=f"{verb} Docs crawler"))
+        for verb in ("Edit", "Rotate", "Revoke")
     )
-    # Side by side, they share the whole width.
-    assert rotate["y"] == revoke["y"]
-    assert revoke["x"] + revoke["width"] - rotate["x"] > 0.85 * card["width"]
-    assert min(rotate["width"], revoke["width"]) > 0.4 * card["width"]
+    # Two side by side, and the one that ends the key below them: each line takes the whole width.
+    assert edit["y"] == rotate["y"] < revoke["y"]
+    assert rotate["x"] + rotate["width"] - edit["x"] > 0.85 * card["width"]
+    assert revoke["width"] > 0.85 * card["width"]
     assert card["height"] > 200
     assert row.locator("[data-label]").evaluate_all(
         "(cells) => cells.map((cell) => getComputedStyle(cell, '::before').content)"

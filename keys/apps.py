@@ -8,7 +8,8 @@ class KeysConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from projects.lifecycle import project_ending, project_founded, scopes_leaving
+        from projects.catalogue import scopes_leaving
+        from projects.lifecycle import project_ending, project_founded
 
         project_founded.connect(make_automator, dispatch_uid="keyrack_automator")
         scopes_leaving.connect(refuse_scopes_in_use, dispatch_uid="keyrack_scopes_in_use")

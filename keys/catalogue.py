@@ -15,7 +15,7 @@ _COUNTED_AT_MOST: Final = 1000
 
 
 def refuse_scopes_in_use(project: Project, scopes: Sequence[str], at: datetime) -> None:
-    """The answer to `projects.lifecycle.scopes_leaving`.
+    """The answer to `projects.catalogue.scopes_leaving`.
 
     Raises ValidationError (actions), with the number of keys, where a key that isn't revoked or expired
     was given one of the scopes; one that is paused may be resumed. Keys that hold a scope through their

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 
 from config.fragments import see_other
-from projects import lifecycle
+from projects import catalogue
 from projects.admin.base import Act, StaffAdmin, Tool, View, asked, posted, staff
 from projects.admin.cells import code, object_link, project_link, said
 from projects.admin.forms import ConfirmForm, ResourceForm
@@ -90,7 +90,7 @@ class ResourceAdmin(StaffAdmin):
         def run() -> HttpResponse:
             given = form.cleaned_data
             project = given.pop("project")
-            resource = lifecycle.add_resource(project, **given, actor=staff(request), at=timezone.now())
+            resource = catalogue.add_resource(project, **given, actor=staff(request), at=timezone.now())
             return _to_project(request, project, f"{resource.name} was added.")
 
         return self.act(request, Act("Add resource", "Add resource", lead), form, run)
@@ -104,7 +104,7 @@ class ResourceAdmin(StaffAdmin):
 
         def run() -> HttpResponse:
             actor, at = staff(request), timezone.now()
-            lifecycle.edit_resource(project, resource.name, **form.cleaned_data, actor=actor, at=at)
+            catalogue.edit_resource(project, resource.name, **form.cleaned_data, actor=actor, at=at)
             return _to_project(request, project, f"{resource.name} was saved.")
 
         act = Act(f"Edit {self.title_of(resource)}", "Save", lead)
@@ -116,7 +116,7 @@ class ResourceAdmin(StaffAdmin):
         lead = ["No new key can be given its scopes. Refused while a living key holds one of them."]
 
         def run() -> HttpResponse:
-            lifecycle.remove_resource(project, resource.name, actor=staff(request), at=timezone.now())
+            catalogue.remove_resource(project, resource.name, actor=staff(request), at=timezone.now())
             return _to_project(request, project, f"{resource.name} was removed.")
 
         act = Act(f"Remove {self.title_of(resource)}?", "Remove", lead, danger=True)

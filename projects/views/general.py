@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from config.fragments import answer, current_path, is_fragment, then
-from projects import lifecycle
+from projects import catalogue, lifecycle
 from projects.access import Access, project_for
 from projects.forms import QuietForm
 from projects.general_forms import DeleteForm, EditScopesForm, NewScopesForm, RenameForm, actions_of
@@ -63,7 +63,7 @@ def resource_create(request: HttpRequest, slug: str) -> HttpResponse:
     form = NewScopesForm(pages.posted(request))
     if request.method == "POST" and form.is_valid():
         try:
-            added = lifecycle.add_resource(access.project, **form.cleaned_data, **_by(request, access))
+            added = catalogue.add_resource(access.project, **form.cleaned_data, **_by(request, access))
         except ValidationError as error:
             form.take(error)
         else:
@@ -81,10 +81,10 @@ def resource_edit(request: HttpRequest, slug: str, resource: str) -> HttpRespons
     if request.method == "POST" and form.is_valid():
         given, by = form.cleaned_data, _by(request, access)
         try:
-            saved = lifecycle.edit_resource(access.project, resource, **given, **by)
+            saved = catalogue.edit_resource(access.project, resource, **given, **by)
         except ValidationError as error:
             form.take(error)
-        except lifecycle.Changed as conflict:
+        except catalogue.Changed as conflict:
             form, status = form.anew(conflict.resource), 409
         except Resource.DoesNotExist:
             raise Http404 from None
@@ -100,7 +100,7 @@ def resource_remove(request: HttpRequest, slug: str, resource: str) -> HttpRespo
     form = QuietForm(pages.posted(request))
     if request.method == "POST" and form.is_valid():
         try:
-            lifecycle.remove_resource(access.project, resource, **_by(request, access))
+            catalogue.remove_resource(access.project, resource, **_by(request, access))
         except ValidationError as error:
             form.take(error)
         except Resource.DoesNotExist:
@@ -111,8 +111,8 @@ def resource_remove(request: HttpRequest, slug: str, resource: str) -> HttpRespo
 
 
 def _context(access: Access, **more: Any) -> dict[str, Any]:
-    created, catalogue = Moment.of(access.project.created_at), access.project.catalogue()
-    return pages.context(access, "general", created=created, catalogue=catalogue, **more)
+    created, resources = Moment.of(access.project.created_at), access.project.catalogue()
+    return pages.context(access, "general", created=created, catalogue=resources, **more)
 
 
 def _resource(access: Access, name: str) -> Resource:

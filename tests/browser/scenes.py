@@ -27,7 +27,8 @@ from projects import invitations
 from projects import lifecycle as lifecycle_of_projects
 from projects import second_factor as factors
 from projects.audit import Actor
-from projects.lifecycle import add_resource, create_project, edit_resource, rename_project
+from projects.catalogue import add_resource, edit_resource
+from projects.lifecycle import create_project, rename_project
 from projects.models import Invitation, Membership, Project, Role, User
 from tests.authenticator import App, enrol
 from tests.browser import steps

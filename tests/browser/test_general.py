@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
-from projects import lifecycle
+from projects import catalogue
 from projects.audit import Actor
 from projects.models import Project, User
 from tests.browser import steps
@@ -97,7 +97,7 @@ def test_who_comes_second_sees_both_and_loses_nothing(
     complaints.allow(409)
     panel = open_dialog(settings_page, "Edit Sources", "Edit Sources")
     theirs = ["read", "write", "delete", "archive"]
-    lifecycle.edit_resource(project, "sources", theirs, label="Sources", actor=Actor.system(), at=at)
+    catalogue.edit_resource(project, "sources", theirs, label="Sources", actor=Actor.system(), at=at)
     panel.get_by_label("Actions").fill("read write delete index")
     panel.get_by_role("button", name="Save").click()
     alert = settings_page.get_by_role("alert").filter(has_text="Somebody else changed Sources meanwhile.")

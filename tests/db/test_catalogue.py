@@ -11,7 +11,7 @@ from keys import lifecycle as keys
 from keys.drafts import Draft
 from keys.kinds import KeyType
 from keys.models import Key
-from projects import lifecycle
+from projects import catalogue
 from projects.audit import Actor
 from projects.models import Project, Resource, Role, User
 from tests.db.racing import race, split
@@ -28,11 +28,11 @@ def actor(project: Project, admin: User) -> Actor:
 
 def add(project: Project, actor: Actor, at: datetime, **fields: Any) -> Resource:
     given: dict[str, Any] = {"name": "reports", "actions": ["read", "export"], **fields}
-    return lifecycle.add_resource(project, **given, actor=actor, at=at)
+    return catalogue.add_resource(project, **given, actor=actor, at=at)
 
 
 def edit(project: Project, actor: Actor, at: datetime, actions: list[str]) -> Resource:
-    return lifecycle.edit_resource(project, "sources", actions, label="Sources", actor=actor, at=at)
+    return catalogue.edit_resource(project, "sources", actions, label="Sources", actor=actor, at=at)
 
 
 def refused(verb: Callable[[], object]) -> dict[str, list[str]]:
@@ -57,7 +57,7 @@ def test_a_resource_is_added_and_keys_may_be_given_its_scopes(
 
 def test_a_label_is_changed_and_the_log_has_both(project: Project, actor: Actor, at: datetime) -> None:
     same = project.resources.get(name="sources").actions
-    lifecycle.edit_resource(project, "sources", same, label="Documents", seen=same, actor=actor, at=at)
+    catalogue.edit_resource(project, "sources", same, label="Documents", seen=same, actor=actor, at=at)
     event = events(project)[-1]
     assert (event.verb, event.object_label, event.changes) == (
         "resource.edited", "Documents", {"label": ["Sources", "Documents"]},
@@ -67,8 +67,8 @@ def test_a_label_is_changed_and_the_log_has_both(project: Project, actor: Actor,
 def test_whoever_saw_other_actions_changes_nothing(project: Project, actor: Actor, at: datetime) -> None:
     edit(project, actor, at, ["read", "write", "delete", "archive"])
     before = everything()
-    with pytest.raises(lifecycle.Changed) as caught:
-        lifecycle.edit_resource(
+    with pytest.raises(catalogue.Changed) as caught:
+        catalogue.edit_resource(
             project,
             "sources",
             ["read"],
@@ -87,13 +87,13 @@ def test_of_two_who_saw_the_same_one_changes_it(project: Project, actor: Actor, 
 
     def change(action: str) -> Resource:
         wanted = [*seen, action]
-        return lifecycle.edit_resource(
+        return catalogue.edit_resource(
             project, "sources", wanted, label="Sources", seen=seen, actor=actor, at=at
         )
 
     won, told = split(race(lambda: change("archive"), lambda: change("index")))
     assert len(won) == 1
-    assert [type(each) for each in told] == [lifecycle.Changed]
+    assert [type(each) for each in told] == [catalogue.Changed]
     assert project.resources.get(name="sources").actions == won[0].actions
 
 
@@ -144,7 +144,7 @@ def test_operators_do_not_change_it(project: Project, role: Role, at: datetime) 
     for verb in (
         lambda: add(project, below, at),
         lambda: edit(project, below, at, ["read"]),
-        lambda: lifecycle.remove_resource(project, "chat", actor=below, at=at),
+        lambda: catalogue.remove_resource(project, "chat", actor=below, at=at),
     ):
         with pytest.raises(PermissionDenied, match="Ask an admin"):
             verb()
@@ -169,9 +169,9 @@ def test_an_action_that_living_keys_hold_stays_and_the_refusal_says_how_many(
 
 def test_a_resource_with_such_an_action_stays_too(project: Project, actor: Actor, at: datetime) -> None:
     IssuedFactory(project=project, at=at, scopes=["chat:send"])
-    said = refused(lambda: lifecycle.remove_resource(project, "chat", actor=actor, at=at))
+    said = refused(lambda: catalogue.remove_resource(project, "chat", actor=actor, at=at))
     assert said == {"actions": ["1 living key holds “chat:send”: revoke it first."]}
-    lifecycle.remove_resource(project, "workflows", actor=actor, at=at)
+    catalogue.remove_resource(project, "workflows", actor=actor, at=at)
     assert "workflows:read" not in project.scopes()
     event = events(project)[-1]
     assert (event.verb, event.changes) == (

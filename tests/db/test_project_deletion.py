@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from keys.lifecycle import Issued
 from keys.models import Key
 from keys.verification import Outcome, check
-from projects import lifecycle
+from projects import catalogue, lifecycle
 from projects.audit import Actor, verify
 from projects.models import Membership, Project, Resource, Role, User
 from tests.db.racing import race, split
@@ -68,9 +68,9 @@ def test_no_verb_reaches_it_any_more(project: Project, actor: Actor, viewer: Use
         lambda: lifecycle.add_member(project, UserFactory(), Role.VIEWER, **named),
         lambda: lifecycle.change_role(project, viewer, Role.ADMIN, **named),
         lambda: lifecycle.remove_member(project, viewer, **named),
-        lambda: lifecycle.add_resource(project, "reports", ["read"], **named),
-        lambda: lifecycle.edit_resource(project, "chat", ["read"], label="Chat", **named),
-        lambda: lifecycle.remove_resource(project, "chat", **named),
+        lambda: catalogue.add_resource(project, "reports", ["read"], **named),
+        lambda: catalogue.edit_resource(project, "chat", ["read"], label="Chat", **named),
+        lambda: catalogue.remove_resource(project, "chat", **named),
     ):
         with pytest.raises(ValidationError, match="This project was deleted"):
             verb()

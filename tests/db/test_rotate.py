@@ -12,7 +12,7 @@ from keys.lifecycle import AlreadyRevoked, AlreadyRotated, Issued, NotRenewable,
 from keys.models import Key
 from keys.verification import Outcome, check
 from projects.audit import Actor
-from projects.lifecycle import edit_resource
+from projects.catalogue import edit_resource
 from projects.models import Project, User
 from tests.db.watching import events, everything
 from tests.factories import ChannelFactory, IssuedFactory, acting

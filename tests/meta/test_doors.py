@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from keys.models import Key, ProviderKey, Upstream
 from projects.audit import Actor
-from projects.lifecycle import add_resource
+from projects.catalogue import add_resource
 from projects.models import AuditEvent, Channel, Invitation, Project, User
 from tests.authenticator import enrol
 from tests.factories import (

@@ -13,7 +13,7 @@ from keys.kinds import KeyType
 from keys.lifecycle import confirm, renew, revoke, rotate
 from keys.models import DayCount, ScopeUse, SourceUse
 from projects.audit import Actor
-from projects.lifecycle import add_resource
+from projects.catalogue import add_resource
 from projects.models import Project, User
 from tests.factories import (
     ChannelFactory,

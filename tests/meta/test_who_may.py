@@ -21,7 +21,7 @@ from keys import lifecycle, recovery
 from keys.kinds import KeyType
 from keys.lifecycle import Issued
 from projects.audit import Actor
-from projects.lifecycle import add_resource
+from projects.catalogue import add_resource
 from projects.models import AuditEvent, Project, Role, User
 from tests.authenticator import enrol
 from tests.factories import (

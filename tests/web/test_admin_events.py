@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 from django.test import Client
 
-from projects import lifecycle, people
+from projects import catalogue, lifecycle, people
 from projects.audit import Actor
 from projects.models import AuditEvent, Project, Role, User
 from tests.factories import IssuedFactory, UserFactory
@@ -88,7 +88,7 @@ def test_what_changed_is_told_in_words(
 ) -> None:
     actor = Actor.system("command line")
     lifecycle.change_role(project, viewer, Role.ADMIN, actor=actor, at=at)
-    lifecycle.add_resource(project, "reports", ["read", "export"], actor=actor, at=at)
+    catalogue.add_resource(project, "reports", ["read", "export"], actor=actor, at=at)
     IssuedFactory(project=project, at=at, expires_at=datetime.fromisoformat("2027-02-18T12:00:00+00:00"))
     rows = Page(staff.get(f"{EVENTS}?project=acme")).rows("Audit log")
     assert [row["Changed"].text for row in rows[:3]] == [

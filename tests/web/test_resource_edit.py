@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from projects import lifecycle
+from projects import catalogue
 from projects.audit import Actor
 from projects.models import Project, User
 from tests.factories import IssuedFactory
@@ -78,7 +78,7 @@ def test_a_change_by_somebody_else_is_not_lost(
     ada: Client, project: Project, at: datetime, way: dict[str, str]
 ) -> None:
     theirs = [*ACTIONS.split(), "archive"]
-    lifecycle.edit_resource(project, "sources", theirs, label="Sources", actor=Actor.system(), at=at)
+    catalogue.edit_resource(project, "sources", theirs, label="Sources", actor=Actor.system(), at=at)
     response = edit(ada, way, actions=f"{ACTIONS} index")
     assert response.status_code == 409
     page = Page(response)

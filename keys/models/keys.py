@@ -1,4 +1,4 @@
-"""Keys, what is known of their use, spent nonces; and the keys of others: provider keys and upstreams."""
+"""Keys, and the nonces that are spent on issuing them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,19 +11,14 @@ from django.utils import timezone
 
 from keys import tokens
 from keys.kinds import (
-    BASE_URL_LENGTH,
     EXPIRES_SOON,
-    HEADER_LENGTH,
     NEVER_EXPIRES,
     NEVER_USED,
     NOTE_LENGTH,
     PICKS_SCOPES,
-    PREFIX_LENGTH,
     REASON_LENGTH,
-    UPSTREAM_LENGTH,
     Environment,
     KeyType,
-    Provider,
     Status,
 )
 from keys.querysets import KeyQuerySet, Shelf
@@ -239,124 +234,6 @@ class Key(models.Model):
         return Status.EXPIRES_SOON if soon else Status.ACTIVE
 
 
-class KeyActivity(models.Model):
-    """When a key was last used, and by whom: a row of its own, so that noting a use never writes Key.
-
-    `project` is copied from the key, for the index that sorts a project's keys by their last use.
-    """
-
-    key = models.OneToOneField(Key, on_delete=models.CASCADE, primary_key=True, related_name="activity")
-    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="+")
-    last_used_at = models.DateTimeField(default=NEVER_USED)
-    last_used_address = models.CharField(max_length=45, blank=True)
-    last_used_client = models.CharField(max_length=60, blank=True)
-
-    class Meta:
-        indexes: ClassVar = [
-            models.Index(fields=["project", "last_used_at", "key"], name="activity_by_last_use"),
-        ]
-
-    def __str__(self) -> str:
-        return f"use of key {self.key_id}"
-
-
-class HourCount(models.Model):
-    """How many checks of a key came to one outcome in an hour (its beginning, UTC).
-
-    No foreign key in the database: a key that is purged while its last checks are being written must not
-    take the counts of the others with it.
-    """
-
-    key = models.ForeignKey(Key, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
-    hour = models.DateTimeField()
-    outcome = models.CharField(max_length=20)
-    count = models.BigIntegerField()
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["key", "hour", "outcome"], name="hour_counted_once"),
-        ]
-        indexes: ClassVar = [models.Index(fields=["hour"], name="hour_by_age")]
-
-    def __str__(self) -> str:
-        return f"{self.count} {self.outcome}"
-
-
-class DayCount(models.Model):
-    """How many checks of a key came to one outcome on a day (UTC)."""
-
-    key = models.ForeignKey(Key, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
-    day = models.DateField()
-    outcome = models.CharField(max_length=20)
-    count = models.BigIntegerField()
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["key", "day", "outcome"], name="day_counted_once"),
-        ]
-        indexes: ClassVar = [models.Index(fields=["day"], name="day_by_age")]
-
-    def __str__(self) -> str:
-        return f"{self.count} {self.outcome}"
-
-
-class StrayCount(models.Model):
-    """How many tokens were presented on a day that no key is known by: one counter for each outcome."""
-
-    day = models.DateField()
-    outcome = models.CharField(max_length=20)
-    count = models.BigIntegerField()
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["day", "outcome"], name="stray_counted_once"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.count} {self.outcome}"
-
-
-class ScopeUse(models.Model):
-    """The last day (UTC) on which a scope of a key was asked for, and the key passed."""
-
-    key = models.ForeignKey(Key, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
-    scope = models.CharField(max_length=100)
-    last_used_on = models.DateField()
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["key", "scope"], name="scope_use_once"),
-        ]
-        indexes: ClassVar = [models.Index(fields=["last_used_on"], name="scope_use_by_age")]
-
-    def __str__(self) -> str:
-        return str(self.scope)
-
-
-class SourceUse(models.Model):
-    """How often a key was used from one address by one client, and between when.
-
-    Without both, in the row of all places beyond the first hundred of a day: whoever changes their address
-    with every call must not fill the disk.
-    """
-
-    key = models.ForeignKey(Key, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
-    address = models.CharField(max_length=45, blank=True)
-    client = models.CharField(max_length=60, blank=True)
-    count = models.BigIntegerField()
-    first_used_at = models.DateTimeField()
-    last_used_at = models.DateTimeField()
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["key", "address", "client"], name="source_use_once"),
-        ]
-        indexes: ClassVar = [models.Index(fields=["last_used_at"], name="source_use_by_age")]
-
-    def __str__(self) -> str:
-        return " · ".join(filter(None, [self.client, self.address]))
-
-
 class IssueNonce(models.Model):
     """A spent nonce: the request that carried it made `key`, and never makes another.
 
@@ -375,70 +252,3 @@ class IssueNonce(models.Model):
 
     def __str__(self) -> str:
         return f"nonce of key {self.key_id}"
-
-
-class ProviderKey(models.Model):
-    """Somebody else's API key, sealed. Written by `keys.providers` alone; its value is never shown again.
-
-    `mask` is what lists show of the value: its first and last three characters, nothing of a short one.
-    """
-
-    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="provider_keys")
-    public_id = CodepointField(max_length=tokens.KEY_ID_LENGTH, unique=True)
-    name = models.CharField(max_length=NAME_LENGTH)
-    name_folded = CodepointField(max_length=3 * NAME_LENGTH, editable=False)
-    provider = models.CharField(max_length=12, choices=Provider.choices)
-    base_url = models.CharField(max_length=BASE_URL_LENGTH)
-    header = models.CharField(max_length=HEADER_LENGTH)
-    prefix = models.CharField(max_length=PREFIX_LENGTH, blank=True)
-    sealed = models.BinaryField(editable=False)
-    mask = models.CharField(max_length=10, blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
-    created_by_label = models.CharField(max_length=254)
-    updated_at = models.DateTimeField(default=timezone.now)
-    version = models.PositiveIntegerField(default=1)
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(
-                fields=["project", "name_folded"],
-                name="provider_key_name_unique",
-                violation_error_message="Another provider key has this name.",
-            ),
-            models.CheckConstraint(
-                name="provider_key_provider_known", condition=Q(provider__in=Provider.values)
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return self.name
-
-    @property
-    def seal_place(self) -> Sequence[str]:
-        """Where the sealed value belongs: in this row, for this address and header, and nowhere else."""
-        row = (str(self.project_id), self.public_id)
-        return ("keys_providerkey", "sealed", *row, self.base_url, self.header, self.prefix)
-
-
-class Upstream(models.Model):
-    """A provider or a model by its slug, and the provider key that authenticates to it, if there is one."""
-
-    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="upstreams")
-    slug = CodepointField(max_length=UPSTREAM_LENGTH)
-    provider_key = models.ForeignKey(
-        ProviderKey, on_delete=models.SET_NULL, null=True, related_name="upstreams"
-    )
-    created_at = models.DateTimeField(default=timezone.now)
-    version = models.PositiveIntegerField(default=1)
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(
-                fields=["project", "slug"],
-                name="upstream_slug_unique",
-                violation_error_message="There is an upstream of this name already.",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return str(self.slug)

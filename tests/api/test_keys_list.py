@@ -74,6 +74,8 @@ def test_it_shows_keys_newest_first_without_a_secret(api: Api, make: MakeKey, at
         "revoked_at": None,
         "revoked_by": None,
         "revoked_reason": None,
+        "networks": [],
+        "rate": None,
         "version": 1,
     }
     assert set(first) == set(bodies.Key.__annotations__)

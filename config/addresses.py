@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Any
+from typing import Any, Final
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -37,6 +37,9 @@ class TrustedProxies:
     def vouch_for(self, address: Address | None) -> bool:
         """Say whether `address` is one of the proxies' networks."""
         return address is not None and any(address in network for network in self.networks)
+
+
+NO_PROXIES: Final = TrustedProxies()
 
 
 def client_address(meta: Mapping[str, Any], proxies: TrustedProxies) -> str | None:

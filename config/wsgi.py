@@ -2,12 +2,12 @@
 
 import os
 
-from django.core.wsgi import get_wsgi_application
+import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+django.setup(set_prefix=False)
 
-_django = get_wsgi_application()
+from config.requests import Handler  # noqa: E402 -- Django is set up first
+from keys.gate import Gate  # noqa: E402
 
-from keys.gate import Gate  # noqa: E402 -- its models exist once Django is set up
-
-application = Gate(_django)
+application = Gate(Handler())

@@ -81,7 +81,12 @@ _INVALID_REQUEST: Final = {"WWW-Authenticate": f'{REALM}, error="invalid_request
 NO_CREDENTIALS: Final = problem(problems.NO_CREDENTIALS, headers={"WWW-Authenticate": REALM})
 TWO_CREDENTIALS: Final = problem(problems.TWO_CREDENTIALS, headers=_INVALID_REQUEST)
 TOKEN_IN_QUERY: Final = problem(problems.TOKEN_IN_QUERY, headers=_INVALID_REQUEST)
-UNAVAILABLE: Final = problem(problems.UNAVAILABLE, headers={"Retry-After": "1"})
+_RETRY: Final = {"Retry-After": "1"}
+UNAVAILABLE: Final = problem(problems.UNAVAILABLE, headers=_RETRY)
+UNCOUNTED: Final = Problem(
+    problems.UNAVAILABLE, "The key has a rate limit, which can't be counted now. Try again.", _RETRY
+)
+UPSTREAM_UNUSABLE: Final = problem(problems.UPSTREAM_UNUSABLE)
 NO_SUCH_KEY: Final = problem(problems.NOT_FOUND)
 LENGTH_REQUIRED: Final = problem(problems.LENGTH_REQUIRED)
 TOO_LARGE: Final = problem(problems.TOO_LARGE)
@@ -98,6 +103,12 @@ def unsupported_type(content_type: str) -> Problem:
 def ambiguous(detail: str) -> Problem:
     """A client's request that two servers could read in two ways."""
     return Problem(problems.AMBIGUOUS, detail)
+
+
+def gateway_needed(why: str = "") -> Problem:
+    """An upstream that is asked for by somebody who isn't known to be a gateway."""
+    detail = f"{problems.GATEWAY_NEEDED.says} {why}" if why else problems.GATEWAY_NEEDED.says
+    return Problem(problems.GATEWAY_NEEDED, detail)
 
 
 def bad_body(detail: str) -> Problem:

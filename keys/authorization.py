@@ -5,29 +5,38 @@ nginx turns anything else into 500. Everything is read from a WSGI environment, 
 application in front of Django (`keys.gate`) are the same.
 """
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, quote
 
+from config.addresses import NO_PROXIES, client_address
 from config.redaction import holds_token
 from keys import answers, problems
 from keys.answers import Problem
-from keys.kinds import Environment
-from keys.sources import source_of
-from keys.verification import Facts, Verdict, check
+from keys.kinds import UPSTREAM_LENGTH, Environment
+from keys.providers import UnknownUpstream, UnusableUpstream, authorization_for
+from keys.sealing import SealingError
+from keys.sources import Source, source_of
+from keys.upstream_addresses import PRESETS
+from keys.verification import Facts, Outcome, Verdict, check
 from projects.models import SLUG_LENGTH, Channel, Project
 
 Environ = Mapping[str, Any]
 
-# Captured from paths by gateways, so nothing wider than a scope's own grammar.
-_PART: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
-_SCOPE: Final = re.compile(r"[a-z][a-z0-9-]{0,39}:[a-z][a-z0-9-]{0,39}")
+log = logging.getLogger("keyrack.authorization")
+
+# A gateway may capture the resource from the client's path. One that no project has is the client's doing and
+# gets 403, so any length that a query can have is good here.
+_PART: Final = re.compile(r"[a-z][a-z0-9-]*")
+_SCOPE: Final = re.compile(r"[a-z][a-z0-9-]*:[a-z][a-z0-9-]*")
 _SLUG: Final = re.compile(rf"[a-z0-9][a-z0-9-]{{0,{SLUG_LENGTH - 1}}}")
-_METHOD: Final = re.compile(r"[A-Za-z][A-Za-z-]{0,30}")
+# Whatever a client may send as a method (RFC 9110, section 5.6.2).
+_METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _GRAMMARS: Final = {
     "project": _SLUG,
     "channel": _SLUG,
@@ -35,6 +44,7 @@ _GRAMMARS: Final = {
     "action": _PART,
     "scope": _SCOPE,
     "method": _METHOD,
+    "upstream": re.compile(rf"[a-z0-9][a-z0-9.-]{{0,{UPSTREAM_LENGTH - 1}}}"),
     "environment": re.compile("|".join(Environment.values)),
     "throttle": re.compile("403"),
 }
@@ -43,6 +53,9 @@ _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _METHODS: Final = ("HTTP_X_ORIGINAL_METHOD", "HTTP_X_FORWARDED_METHOD")
 # With one of these a server behind may act on another method than the one that was authorised.
 _OVERRIDES: Final = ("HTTP_X_HTTP_METHOD_OVERRIDE", "HTTP_X_HTTP_METHOD", "HTTP_X_METHOD_OVERRIDE")
+# What a key needs that an upstream is asked with, and what the gateway's own does.
+_USES_PROVIDERS: Final = "providers:use"
+_IS_GATEWAY: Final = "gateway:use"
 _MOST_FIELDS: Final = 60
 _QUERY_LENGTH: Final = 4096
 
@@ -58,6 +71,7 @@ class Asked:
     scopes: tuple[str, ...] = ()
     channel: str = ""
     environment: str = Environment.LIVE
+    upstream: str = ""
     forbids_throttled: bool = False
 
 
@@ -83,17 +97,20 @@ class Refused(Exception):
 def authorize(environ: Environ, address: str | None, at: datetime) -> Reply:
     """Return what the gateway is answered. `address` is the client's, through trusted proxies.
 
-    One query for a key that may pass. Raises database errors and ThrottleUnavailable: nothing was decided.
+    One query for a key that may pass, three with an upstream. Raises database errors and
+    ThrottleUnavailable: nothing was decided.
     """
     try:
         asked = _asked(environ)
         scopes = _scopes(asked, environ)
-        verdict = _verdict(environ, asked, scopes, address, at)
+        facts = _passed(_verdict(environ, asked, scopes, address, at), asked)
+        headers = _identity(facts)
+        if asked.upstream:
+            _prove_gateway(environ, asked, facts, at)
+            headers += _injected(asked, facts)
     except Refused as refused:
         return reply_of(refused.problem)
-    if not verdict.is_valid or verdict.facts is None:
-        return _refusal(verdict, asked)
-    return Reply(200, [*_identity(verdict.facts), ("Cache-Control", "no-store")])
+    return Reply(200, [*headers, ("Cache-Control", "no-store")])
 
 
 def reply_of(problem: Problem) -> Reply:
@@ -152,11 +169,12 @@ def _wrong(given: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
 
 
 def _scopes(asked: Asked, environ: Environ) -> tuple[str, ...]:
-    """Return every scope that the key must have. Raises Refused."""
-    if not asked.resource:
-        return asked.scopes
-    action = asked.action or _action(asked, environ)
-    return (f"{asked.resource}:{action}", *asked.scopes)
+    """Return every scope that the client's key must have. Raises Refused."""
+    scopes = asked.scopes
+    if asked.resource:
+        action = asked.action or _action(asked, environ)
+        scopes = (f"{asked.resource}:{action}", *scopes)
+    return (*scopes, _USES_PROVIDERS) if asked.upstream else scopes
 
 
 def _action(asked: Asked, environ: Environ) -> str:
@@ -187,7 +205,7 @@ def _verdict(
     """Return the verdict on the client's key, there for the gateway's project and channel. Raises Refused."""
     presented = _presented(environ)
     if presented is None:
-        _refuse_unknown_project(asked)
+        _refuse_unknown(asked)
         raise Refused(answers.NO_CREDENTIALS)
     verdict = check(
         presented,
@@ -198,10 +216,12 @@ def _verdict(
         channel=asked.channel,
         source=source_of(environ, address),
     )
-    if verdict.facts is None:
-        _refuse_unknown_project(asked)
-    elif asked.channel and verdict.facts.channel != asked.channel:
-        _refuse_unknown_channel(asked, verdict.facts)
+    facts = verdict.facts
+    elsewhere = facts is None or facts.channel != asked.channel
+    if not verdict.is_valid:
+        _refuse_unknown(asked if elsewhere else replace(asked, channel=""))
+    elif facts and asked.channel and elsewhere:
+        _refuse_closed_channel(asked, facts)
     return verdict
 
 
@@ -218,38 +238,104 @@ def _presented(environ: Environ) -> str | None:
     return token or other or None
 
 
-def _refuse_unknown_project(asked: Asked) -> None:
-    """Raise Refused (400) where the gateway asks for a project that isn't. A query, unless it is known."""
-    if asked.project in _known_projects:
+def _refuse_unknown(asked: Asked) -> None:
+    """Raise Refused (400) where the gateway asks for a project, channel or upstream that isn't.
+
+    For what is refused anyhow, so one that was there once is known: a flood of refusals asks no database.
+    """
+    place = asked.project, asked.channel, asked.upstream
+    if place in _known_places:
         return
-    if not Project.objects.existing().filter(slug=asked.project).exists():
+    project = Project.objects.existing().filter(slug=asked.project).first()
+    if project is None:
         raise Refused(answers.invalid_parameters([("project", "There is no such project.")]))
-    if len(_known_projects) > _MOST_PROJECTS:
-        _known_projects.clear()
-    _known_projects.add(asked.project)
+    if asked.channel and not project.channels.filter(slug=asked.channel, closed_at=None).exists():
+        raise Refused(_NO_CHANNEL)
+    if asked.upstream and not project.upstreams.filter(slug=asked.upstream).exists():
+        raise Refused(_NO_UPSTREAM)
+    if len(_known_places) >= _MOST_PLACES:
+        _known_places.clear()
+    _known_places.add(place)
 
 
-# Only for what a refusal says: whether a key passes is read anew each time. Slugs are never reused.
-_known_projects: Final[set[str]] = set()
-_MOST_PROJECTS: Final = 10_000
+_known_places: Final[set[tuple[str, str, str]]] = set()
+_MOST_PLACES: Final = 10_000
+_NO_CHANNEL: Final = answers.invalid_parameters([("channel", "There is no such channel.")])
+_NO_UPSTREAM: Final = answers.invalid_parameters([("upstream", "There is no such upstream.")])
 
 
-def _refuse_unknown_channel(asked: Asked, facts: Facts) -> None:
+def _refuse_closed_channel(asked: Asked, facts: Facts) -> None:
     """Raise Refused (400) where the project has no open channel of this slug. One query."""
     if not Channel.objects.filter(project_id=facts.project_id, slug=asked.channel, closed_at=None).exists():
-        raise Refused(answers.invalid_parameters([("channel", "There is no such channel.")]))
+        raise Refused(_NO_CHANNEL)
+
+
+def _passed(verdict: Verdict, asked: Asked) -> Facts:
+    """Return whose key passed. Raises Refused for every other verdict."""
+    if not verdict.is_valid or verdict.facts is None:
+        raise Refused(_refusal(verdict, asked))
+    return verdict.facts
+
+
+# What the gateway presents, and what it is given for an upstream
+
+
+def _prove_gateway(environ: Environ, asked: Asked, client: Facts, at: datetime) -> None:
+    """Raise Refused (403) unless the gateway presents a good key of its own, other than the client's.
+
+    Else an agent that asks Keyrack itself would be given the provider's key.
+    """
+    presented = environ.get("HTTP_X_KEYRACK_GATEWAY", "").strip()
+    if not presented:
+        raise Refused(answers.gateway_needed())
+    verdict = check(
+        presented,
+        at=at,
+        project=asked.project,
+        scopes=(_IS_GATEWAY,),
+        environment=asked.environment,
+        source=Source(client_address(environ, NO_PROXIES)),
+    )
+    if verdict.outcome is Outcome.RATE_LIMITED:
+        raise Refused(_refusal(verdict, asked))
+    if not verdict.is_valid or verdict.facts is None:
+        raise Refused(answers.gateway_needed(answers.problem_of(verdict).detail))
+    if verdict.facts.pk == client.pk:
+        raise Refused(answers.gateway_needed("It is the client's own key."))
+
+
+def _injected(asked: Asked, client: Facts) -> list[tuple[str, str]]:
+    """Return where the upstream is, and the header of each provider: all but one of them empty.
+
+    Raises Refused (400): what is wrong is how the project is set up. The log names the row.
+    """
+    project = Project(pk=client.project_id, slug=client.project)
+    try:
+        given = authorization_for(project, asked.upstream)
+    except UnknownUpstream:
+        raise Refused(_NO_UPSTREAM) from None
+    except (UnusableUpstream, SealingError) as error:
+        log.error("The upstream %s of %s can't be used. %s", asked.upstream, asked.project, error)
+        raise Refused(answers.UPSTREAM_UNUSABLE) from None
+    values = {preset.header.lower(): "" for preset in PRESETS.values()} | {given.header.lower(): given.value}
+    headers = {f"{_UPSTREAM}{name.title()}": value for name, value in values.items()}
+    # Last, so that no provider key whose header is called “Url” has another say in it.
+    return [*(headers | {f"{_UPSTREAM}Url": given.base_url}).items()]
+
+
+_UPSTREAM: Final = "X-Keyrack-Upstream-"
 
 
 # What the gateway is answered
 
 
-def _refusal(verdict: Verdict, asked: Asked) -> Reply:
+def _refusal(verdict: Verdict, asked: Asked) -> Problem:
     problem = answers.problem_of(verdict)
     if problem.type is problems.RATE_LIMITED and asked.forbids_throttled:
         # nginx makes a 500 of 429, so it may ask for this instead.
         headers = {**problem.headers, "X-Keyrack-Denied": "rate-limited"}
-        problem = Problem(problems.DENIED, problem.detail, headers)
-    return reply_of(problem)
+        return Problem(problems.DENIED, problem.detail, headers)
+    return problem
 
 
 def _identity(facts: Facts) -> list[tuple[str, str]]:

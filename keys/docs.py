@@ -31,6 +31,7 @@ PAGES: Final = {
     "docs_errors": "Errors",
     "docs_rotate_safely": "Rotate safely",
     "docs_provider_keys": "Provider keys",
+    "docs_gateways": "Gateways",
     "docs_audit_log": "Audit log",
     "docs_second_factor": "Second factor",
     "docs_api": "JSON API",
@@ -85,6 +86,12 @@ def docs_rotate_safely(request: HttpRequest) -> HttpResponse:
 def docs_provider_keys(request: HttpRequest) -> HttpResponse:
     presets = [(Provider(name).label, preset) for name, preset in PRESETS.items()]
     return _page(request, "docs_provider_keys", presets=presets)
+
+
+@login_not_required
+@require_safe
+def docs_gateways(request: HttpRequest) -> HttpResponse:
+    return _page(request, "docs_gateways")
 
 
 @login_not_required
@@ -220,14 +227,14 @@ def _needs(security: Sequence[Json]) -> str:
 
 
 def _outcome(status: int, response: Json) -> Outcome:
-    ((_, media),) = response["content"].items()
+    media: Json = next(iter(response.get("content", {}).values()), {})
     codes = media.get("examples", {})
     own = [name for name in response["headers"] if name not in ("Cache-Control", "X-Request-Id")]
     return Outcome(
         status=status,
         text=response["description"],
         headers=own,
-        shapes=[] if codes else list(_named(media["schema"])),
+        shapes=[] if codes else list(_named(media.get("schema", {}))),
         kinds=[kind for kind in problems.ALL if kind.code in codes],
         example=media.get("example"),
     )

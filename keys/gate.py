@@ -5,6 +5,7 @@ here: the Host check, the request's id, the client's address and the line in the
 cookie or a page is concerned. Everything else goes on to Django.
 """
 
+import logging
 import random
 import time
 from collections.abc import Callable, Iterable
@@ -13,13 +14,14 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from django.conf import settings
-from django.core.handlers.wsgi import WSGIRequest
 from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpResponse
 from django.http.request import split_domain_port, validate_host
 
 from config.addresses import client_address
+from config.errors import server_error
 from config.logs import access_line, request_id
+from config.requests import Request
 from keys import answers
 from keys.api.tokens import introspect_view
 from keys.authorization import Reply, authorize, reply_of
@@ -28,6 +30,9 @@ from keys.throttles import ThrottleUnavailable
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
+Answer = Callable[[Environ, str, str | None], Reply]
+
+log = logging.getLogger("django.request")
 
 AUTHORIZE: Final = "/api/v1/authorize"
 INTROSPECT: Final = "/api/v1/introspect"
@@ -47,61 +52,88 @@ class Gate:
             # A Host that isn't ours is refused there, as on every other address.
             return self._application(environ, start_response)
         started = time.perf_counter()
+        method = environ["REQUEST_METHOD"].upper()
         # An id has to be another each time, not to be secret: no call to the system for it.
         mark = request_id.set(f"{random.getrandbits(64):016x}")
         try:
             address = client_address(environ, settings.KEYRACK_TRUSTED_PROXIES)
-            reply = _with_retry(answer, environ, address)
+            reply = _decided(answer, environ, method, address)
             headers = [
                 *reply.headers,
                 ("Content-Length", str(len(reply.body))),
                 ("X-Request-Id", request_id.get()),
             ]
             seconds = time.perf_counter() - started
-            access_line(environ["REQUEST_METHOD"], environ["PATH_INFO"], reply.status, seconds, address)
+            access_line(method, environ["PATH_INFO"], reply.status, seconds, address)
             start_response(_REASONS[reply.status], headers)
-            return [] if environ["REQUEST_METHOD"] == "HEAD" else [reply.body]
+            return [] if method == "HEAD" else [reply.body]
         finally:
             request_id.reset(mark)
 
 
-def _with_retry(answer: Callable[..., Reply], environ: Environ, address: str | None) -> Reply:
-    """Answer; where the connection to the database is broken, once more on a new one, else 503.
+def _decided(answer: Answer, environ: Environ, method: str, address: str | None) -> Reply:
+    """Answer. Whatever goes wrong on the way, it is a refusal: nothing passes that wasn't decided.
 
-    No signal of a request runs here that would have Django look after its connection.
+    No signal of a request runs here that would have Django look after its connection. One that turns out to
+    be broken is closed, and a new one is tried at once; where there was none yet, the database itself doesn't
+    answer, and the client isn't kept waiting twice.
     """
-    for _ in range(2):
-        try:
-            return answer(environ, address)
-        except (OperationalError, InterfaceError):
-            connection.close()
-        except ThrottleUnavailable:
-            break
-    return reply_of(answers.UNAVAILABLE)
+    had_connection = connection.connection is not None
+    reply = _attempted(answer, environ, method, address)
+    if had_connection and connection.connection is None:
+        reply = _attempted(answer, environ, method, address)
+    return reply
 
 
-def _authorize(environ: Environ, address: str | None) -> Reply:
-    if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+def _attempted(answer: Answer, environ: Environ, method: str, address: str | None) -> Reply:
+    try:
+        return answer(environ, method, address)
+    except (OperationalError, InterfaceError):
+        connection.close()
+        return reply_of(answers.UNAVAILABLE)
+    except ThrottleUnavailable:
+        return reply_of(answers.UNCOUNTED)
+    except Exception:
+        # As Django does: a mistake of ours is logged with its traceback, and answered with the reference.
+        log.exception("Internal Server Error: %s", environ["PATH_INFO"])
+        return _reply_of(server_error(_request(environ)))
+
+
+def _authorize(environ: Environ, method: str, address: str | None) -> Reply:
+    if method not in ("GET", "HEAD"):
         return reply_of(answers.method_not_allowed("GET, HEAD"))
     return authorize(environ, address, datetime.now(UTC))
 
 
-def _introspect(environ: Environ, address: str | None) -> Reply:
+def _introspect(environ: Environ, _method: str, address: str | None) -> Reply:
     """Call Django's own view, without what stands before it."""
-    request = WSGIRequest(environ)
+    request = _request(environ)
     request.client_address = address  # type: ignore[attr-defined]
-    response: HttpResponse = introspect_view(request)
+    return _reply_of(introspect_view(request))
+
+
+def _request(environ: Environ) -> Request:
+    """Return the one request of this environment: its body can be read only once."""
+    known: Request | None = environ.get("keyrack.request")
+    if known is None:
+        known = environ["keyrack.request"] = Request(environ)
+        known.id = request_id.get()  # type: ignore[attr-defined]
+    return known
+
+
+def _reply_of(response: HttpResponse) -> Reply:
     return Reply(response.status_code, list(response.items()), response.content)
 
 
-_ANSWERS: Final[dict[str, Callable[[Environ, str | None], Reply]]] = {
+_ANSWERS: Final[dict[str, Answer]] = {
     AUTHORIZE: _authorize,
     INTROSPECT: _introspect,
 }
 
 
 def _host_is_ours(environ: Environ) -> bool:
-    host = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
+    # As Django takes it: a Host that is there and empty is a Host.
+    host = str(environ.get("HTTP_HOST", environ.get("SERVER_NAME", "")))
     known = _hosts_seen.get(host)
     if known is None:
         domain, _ = split_domain_port(host)

@@ -99,6 +99,12 @@ DENIED: Final = ProblemType(
     "As `rate-limited`, for gateways that make an error of 429: `X-Keyrack-Denied` says so, and `Retry-After`"
     " how long to wait.",
 )  # fmt: skip
+GATEWAY_NEEDED: Final = ProblemType(
+    "gateway-needed", 403, "Only a gateway may ask for this",
+    "An upstream is given to a gateway that presents a key of its own in X-Keyrack-Gateway.",
+    "Call the gateway, not Keyrack: whoever uses a provider never holds its key. A gateway presents a key of"
+    " the same project and environment with the scope `gateway:use`, other than the client's.",
+)  # fmt: skip
 BEYOND_BOUNDS: Final = ProblemType(
     "beyond-bounds", 403, "Not within this key's bounds",
     "A key acts only on keys whose scopes, environment, channel, networks and expiry lie within its own.",
@@ -120,6 +126,12 @@ INVALID_PARAMETER: Final = ProblemType(
     "invalid-parameter", 400, "Invalid parameter",
     "limit: Use a whole number from 1 to 100.",
     "The member `errors` names each parameter that is wrong, and says why.",
+)  # fmt: skip
+UPSTREAM_UNUSABLE: Final = ProblemType(
+    "upstream-unusable", 400, "Upstream can't be used",
+    "There is nothing to call this upstream with now.",
+    "It has no provider key, or one whose value doesn't open or that leads to a private address. Keyrack's"
+    " log says which; an admin mends it under Provider keys.",
 )  # fmt: skip
 BAD_BODY: Final = ProblemType(
     "bad-body", 400, "Body can't be read",
@@ -211,8 +223,9 @@ UNAVAILABLE: Final = ProblemType(
 ALL: Final = (
     NO_CREDENTIALS, MALFORMED, UNKNOWN, REVOKED, EXPIRED, PAUSED, WRONG_ENVIRONMENT,
     NETWORK_NOT_ALLOWED, WRONG_CHANNEL, SCOPE_MISSING, BEYOND_BOUNDS, AMBIGUOUS, RATE_LIMITED,
-    DENIED,
-    TWO_CREDENTIALS, TOKEN_IN_QUERY, INVALID_PARAMETER, BAD_BODY, INVALID_REQUEST, UNSUPPORTED_TOKEN_TYPE,
+    DENIED, GATEWAY_NEEDED,
+    TWO_CREDENTIALS, TOKEN_IN_QUERY, INVALID_PARAMETER, UPSTREAM_UNUSABLE, BAD_BODY, INVALID_REQUEST,
+    UNSUPPORTED_TOKEN_TYPE,
     NOT_FOUND, METHOD_NOT_ALLOWED,
     ALREADY_ISSUED, ALREADY_REVOKED, ALREADY_ROTATED, PROTECTED, STALE, NOT_RENEWABLE,
     LENGTH_REQUIRED, TOO_LARGE, UNSUPPORTED_TYPE, INVALID, UNAVAILABLE,

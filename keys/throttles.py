@@ -5,6 +5,7 @@ it is exact across processes and machines (one atomic increment a check).
 """
 
 import logging
+import threading
 import time
 from dataclasses import dataclass
 from functools import cache
@@ -15,7 +16,9 @@ from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerHour, Rat
 from limits import RateLimitItemPerSecond as PerSecond
 from limits.storage import MemoryStorage, RedisStorage, Storage
 from limits.strategies import FixedWindowRateLimiter
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 from keys.rates import Rate
 
@@ -28,6 +31,7 @@ _ITEMS: Final[dict[str, type[RateLimitItem]]] = {
     "day": RateLimitItemPerDay,
 }
 _TIMEOUT_SECONDS: Final = 0.5
+_ASKED_EVERY: Final = 1.0
 
 
 class ThrottleUnavailable(Exception):
@@ -49,14 +53,18 @@ def take(key_id: str, rate: Rate) -> Window | None:
 
     Raises ThrottleUnavailable where it is away and doesn't.
     """
+    if _redis.is_away():
+        _let_pass_or_raise()
+        return None
     item = _item(rate)
     try:
         passed = _limiter().hit(item, key_id)
         stats = _limiter().get_window_stats(item, key_id)
     except (RedisError, OSError) as error:
-        _away(error)
+        _redis.failed(error)
+        _let_pass_or_raise()
         return None
-    _back()
+    _redis.answered()
     resets_in = max(1, round(stats.reset_time - time.time()))
     return Window(rate, max(0, stats.remaining), resets_in, exceeded=not passed)
 
@@ -74,27 +82,56 @@ def _limiter() -> FixedWindowRateLimiter:
 def _storage() -> Storage:
     if not settings.KEYRACK_REDIS_URL:
         return MemoryStorage()
-    timeouts: dict[str, Any] = {
+    # Once more at once, for a connection that broke meanwhile; the client's own way is to wait for seconds.
+    options: dict[str, Any] = {
         "socket_timeout": _TIMEOUT_SECONDS,
         "socket_connect_timeout": _TIMEOUT_SECONDS,
+        "retry": Retry(NoBackoff(), 1),
     }
-    return RedisStorage(settings.KEYRACK_REDIS_URL, **timeouts)
+    return RedisStorage(settings.KEYRACK_REDIS_URL, **options)
 
 
-_state = {"away": False}
-
-
-def _away(error: Exception) -> None:
-    """Say it once, not for each request. Raises ThrottleUnavailable unless requests shall pass meanwhile."""
-    if not _state["away"]:
-        how = settings.KEYRACK_THROTTLE_FAILS
-        log.error("Redis doesn't answer (%s): rate limits fail %s.", type(error).__name__, how)
-    _state["away"] = True
+def _let_pass_or_raise() -> None:
+    """Let a request pass that can't be counted, or raise ThrottleUnavailable, as the setting says."""
     if settings.KEYRACK_THROTTLE_FAILS == "closed":
-        raise ThrottleUnavailable from None
+        raise ThrottleUnavailable
 
 
-def _back() -> None:
-    if _state["away"]:
-        _state["away"] = False
-        log.info("Redis answers again: rate limits hold.")
+class _Redis:
+    """Whether Redis answers. While it doesn't, it is asked once a second, and nobody else waits for it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._away = False
+        self._asked_again_at = 0.0
+
+    def is_away(self) -> bool:
+        """Say whether not to ask it now."""
+        if not self._away:
+            return False
+        with self._lock:
+            now = time.monotonic()
+            if now < self._asked_again_at:
+                return True
+            self._asked_again_at = now + _ASKED_EVERY
+        return False
+
+    def failed(self, error: Exception) -> None:
+        """Say so once, and not for each request."""
+        with self._lock:
+            was_away, self._away = self._away, True
+            self._asked_again_at = time.monotonic() + _ASKED_EVERY
+        if not was_away:
+            how = settings.KEYRACK_THROTTLE_FAILS
+            log.error("Redis doesn't answer (%s): rate limits fail %s.", type(error).__name__, how)
+
+    def answered(self) -> None:
+        if not self._away:
+            return
+        with self._lock:
+            was_away, self._away = self._away, False
+        if was_away:
+            log.info("Redis answers again: rate limits hold.")
+
+
+_redis: Final = _Redis()

@@ -86,6 +86,7 @@ urlpatterns = [
     path("docs/errors/", docs.docs_errors, name="docs_errors"),
     path("docs/rotate-safely/", docs.docs_rotate_safely, name="docs_rotate_safely"),
     path("docs/provider-keys/", docs.docs_provider_keys, name="docs_provider_keys"),
+    path("docs/gateways/", docs.docs_gateways, name="docs_gateways"),
     path("docs/audit-log/", docs.docs_audit_log, name="docs_audit_log"),
     path("docs/second-factor/", docs.docs_second_factor, name="docs_second_factor"),
     path("docs/api/", docs.docs_api, name="docs_api"),

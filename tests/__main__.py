@@ -62,10 +62,10 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
 
 
 def _packages(options: argparse.Namespace) -> list[str]:
-    # The docs are tried with curl.
-    packages = ["curl"]
+    # The docs are tried with curl, their configurations with the gateways that they are for.
+    packages = ["curl", "nginx", "caddy", "redis-server"]
     if options.only != "sqlite":
-        packages += ["postgresql", "redis-server"]
+        packages += ["postgresql"]
     if options.browser != "none":
         packages += ["chromium", "chromium-headless-shell", "libatomic1"]
     return packages

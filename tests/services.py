@@ -9,8 +9,9 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,19 @@ import psycopg
 import redis
 
 START_SECONDS: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A gateway that runs on loopback: its port, and the folder where its logs are."""
+
+    port: int
+    folder: Path
+
+    @property
+    def logged(self) -> str:
+        """All that it has written."""
+        return "".join(each.read_text() for each in self.folder.glob("*log"))
 
 
 class ServiceError(Exception):
@@ -42,6 +56,8 @@ PACKAGES: Final[dict[str, Callable[[], object]]] = {
     "postgresql": lambda: postgres_binary("initdb"),
     "redis-server": lambda: shutil.which("redis-server"),
     "curl": lambda: shutil.which("curl"),
+    "nginx": lambda: shutil.which("nginx"),
+    "caddy": lambda: shutil.which("caddy"),
     "chromium": lambda: shutil.which("chromium"),
     "chromium-headless-shell": lambda: shutil.which("chromium-headless-shell"),
     # Playwright's driver is a Node that links to it; a bare Debian lacks it.
@@ -93,10 +109,10 @@ def postgresql() -> Iterator[str]:
 
 
 @contextmanager
-def redis_server() -> Iterator[str]:
-    """Start a private Redis that keeps nothing; the value is its REDIS_URL."""
+def redis_server(port: int = 0) -> Iterator[str]:
+    """Start a private Redis that keeps nothing, at `port` where one is given; the value is its REDIS_URL."""
     with _folder("redis", None) as folder:
-        port = free_port()
+        port = port or free_port()
         command = ["redis-server", "--bind", "127.0.0.1", "--port", str(port)]
         command += ["--save", "", "--appendonly", "no", "--dir", str(folder)]
         url = f"redis://127.0.0.1:{port}/0"
@@ -105,6 +121,44 @@ def redis_server() -> Iterator[str]:
             _wait(client.ping, redis.exceptions.ConnectionError, check)
             client.close()
             yield url
+
+
+@contextmanager
+def nginx(configure: Callable[[Path, int], str]) -> Iterator[Gateway]:
+    """Start nginx with what `configure` makes of its folder and port: what stands inside of `http`."""
+    with _folder("nginx", None) as folder:
+        port = free_port()
+        # As whoever runs the tests, and with all that it writes in its folder.
+        paths = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        temporary = "".join(f"{name}_temp_path {folder}/{name};\n" for name in paths)
+        user = "user root;\n" if os.geteuid() == 0 else ""
+        (folder / "nginx.conf").write_text(
+            f"{user}daemon off;\npid {folder}/pid;\nworker_processes 1;\nerror_log {folder}/log;\n"
+            f"events {{}}\nhttp {{\naccess_log off;\n{temporary}{configure(folder, port)}}}\n"
+        )
+        command = ["nginx", "-p", str(folder), "-e", str(folder / "log"), "-c", str(folder / "nginx.conf")]
+        with _server(command, folder, None, stop_with=signal.SIGTERM) as check:
+            _wait(lambda: _connect(port), OSError, check)
+            yield Gateway(port, folder)
+
+
+@contextmanager
+def caddy(file: Path, environment: Mapping[str, str]) -> Iterator[Gateway]:
+    """Start Caddy with a Caddyfile that listens at GATEWAY_SITE and reads the rest of the environment."""
+    with _folder("caddy", None) as folder:
+        port = free_port()
+        own = {"XDG_CONFIG_HOME": str(folder), "XDG_DATA_HOME": str(folder), "HOME": str(folder)}
+        own |= {"CADDY_ADMIN": f"127.0.0.1:{free_port()}", "GATEWAY_SITE": f"http://127.0.0.1:{port}"}
+        command = ["caddy", "run", "--config", str(file), "--adapter", "caddyfile"]
+        with _server(
+            command, folder, None, stop_with=signal.SIGTERM, environment=os.environ | own | dict(environment)
+        ) as check:
+            _wait(lambda: _connect(port), OSError, check)
+            yield Gateway(port, folder)
+
+
+def _connect(port: int) -> None:
+    socket.create_connection(("127.0.0.1", port), timeout=1).close()
 
 
 def free_port() -> int:
@@ -137,14 +191,25 @@ def _folder(name: str, user: str | None) -> Iterator[Path]:
 
 @contextmanager
 def _server(
-    command: list[str], folder: Path, user: str | None, *, stop_with: signal.Signals
+    command: list[str],
+    folder: Path,
+    user: str | None,
+    *,
+    stop_with: signal.Signals,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Callable[[], None]]:
     """Run a server; the value is a function that raises ServiceError once it has died."""
     log = folder / "log"
     with log.open("wb") as output:
         # A session of its own: Ctrl+C is for the tests, which need their server to the end.
         process = subprocess.Popen(
-            command, cwd=folder, stdout=output, stderr=output, start_new_session=True, **_as(user)
+            command,
+            cwd=folder,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env=environment,
+            **_as(user),
         )
 
     def check() -> None:

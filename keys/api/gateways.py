@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from keys import problems
 from keys.api.operations import About, Operation
-from keys.api.requests import public
+from keys.api.requests import self_reliant
 from keys.authorization import authorize as answer
 
 
@@ -39,6 +39,12 @@ class AuthorizeQuery(BaseModel):
         default="", description="The slug of the channel that is guarded.", examples=["support"]
     )
     environment: str = Field(default="live", description="`live` or `test`.", examples=["live"])
+    upstream: str = Field(
+        default="",
+        description="The name of an upstream: the answer brings what to call it with. The key needs"
+        " `providers:use`, and the gateway one of its own in `X-Keyrack-Gateway`.",
+        examples=["openai"],
+    )
     throttle: str = Field(
         default="",
         description="`403` to be answered so where a rate is exceeded, and not 429.",
@@ -59,18 +65,26 @@ IDENTITY: tuple[str, ...] = (
     "X-Keyrack-Key-Id", "X-Keyrack-Key-Name", "X-Keyrack-Type", "X-Keyrack-Project",
     "X-Keyrack-Environment", "X-Keyrack-Scopes", "X-Keyrack-Channel",
 )  # fmt: skip
+UPSTREAM: tuple[str, ...] = (
+    "X-Keyrack-Upstream-Url", "X-Keyrack-Upstream-Authorization", "X-Keyrack-Upstream-X-Api-Key",
+    "X-Keyrack-Upstream-X-Goog-Api-Key", "X-Keyrack-Upstream-Api-Key",
+)  # fmt: skip
 
 _AUTHORIZE = About(
     "authorize", "Ask whether a request may pass (forward authorisation)",
     "For nginx, Caddy, Traefik and their like. The gateway sends the client's headers along, and lets the"
     " request through where the answer is 200; its headers say whose key it was. A gateway that asks wrongly"
     " gets 400; what its client causes is 401, 403 or 429 alone.",
-    Any, "The request may pass.", query=AuthorizeQuery, gives=IDENTITY, empty=True,
+    Any, "The request may pass. With `upstream`, what to call it with; a header that its provider doesn't use"
+    " is empty.",
+    query=AuthorizeQuery, takes=("X-Original-Method", "X-Forwarded-Method", "X-Keyrack-Gateway"),
+    gives=IDENTITY, may_give=UPSTREAM, empty=True, any_key=True,
     problems=(
-        problems.NO_CREDENTIALS, problems.MALFORMED, problems.UNKNOWN, problems.REVOKED, problems.EXPIRED,
-        problems.PAUSED, problems.WRONG_ENVIRONMENT, problems.NETWORK_NOT_ALLOWED, problems.WRONG_CHANNEL,
-        problems.SCOPE_MISSING, problems.AMBIGUOUS, problems.RATE_LIMITED, problems.DENIED,
+        problems.WRONG_ENVIRONMENT, problems.WRONG_CHANNEL, problems.SCOPE_MISSING, problems.AMBIGUOUS,
+        problems.GATEWAY_NEEDED, problems.DENIED, problems.UPSTREAM_UNUSABLE,
     ),
+    # Two keys are the client's doing here.
+    never=(problems.TWO_CREDENTIALS,),
 )  # fmt: skip
 
-authorize_view = public(GET=Operation(authorize, _AUTHORIZE))
+authorize_view = self_reliant(GET=Operation(authorize, _AUTHORIZE))

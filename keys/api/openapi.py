@@ -59,9 +59,11 @@ _SECURITY: Final = {
 
 _FROM_A_KEY: Final = (
     problems.TWO_CREDENTIALS, problems.NO_CREDENTIALS, problems.MALFORMED, problems.UNKNOWN,
-    problems.REVOKED, problems.EXPIRED, problems.PAUSED,
+    problems.REVOKED, problems.EXPIRED, problems.PAUSED, problems.NETWORK_NOT_ALLOWED, problems.RATE_LIMITED,
 )  # fmt: skip
 _FROM_A_BODY: Final = (problems.LENGTH_REQUIRED, problems.TOO_LARGE, problems.UNSUPPORTED_TYPE)
+
+_TEXT: Final[Json] = {"type": "string"}
 
 _ON_ALL: Final = ("Cache-Control", "X-Request-Id")
 _HEADERS: Final[Mapping[str, Json]] = {
@@ -90,6 +92,24 @@ _HEADERS: Final[Mapping[str, Json]] = {
         "description": "How many seconds to wait.",
         "schema": {"type": "string", "pattern": "^[0-9]+$"},
     },
+    "X-Keyrack-Key-Id": {"description": "The key id: put it into your logs.", "schema": _TEXT},
+    "X-Keyrack-Key-Name": {"description": "The key's name, percent-encoded (UTF-8).", "schema": _TEXT},
+    "X-Keyrack-Type": {"description": "What kind of key it is.", "schema": _TEXT},
+    "X-Keyrack-Project": {"description": "The project's slug.", "schema": _TEXT},
+    "X-Keyrack-Environment": {"description": "`live` or `test`.", "schema": _TEXT},
+    "X-Keyrack-Scopes": {
+        "description": "`*` for everything but `gateway:use`, or the scopes, separated by blanks.",
+        "schema": _TEXT,
+    },
+    "X-Keyrack-Channel": {
+        "description": "The slug of the channel that the key is bound to; empty for none.",
+        "schema": _TEXT,
+    },
+    "X-Keyrack-Upstream-Url": {"description": "The provider's base URL.", "schema": _TEXT},
+    "X-Keyrack-Upstream-Authorization": {"description": "For OpenAI, Mistral and others.", "schema": _TEXT},
+    "X-Keyrack-Upstream-X-Api-Key": {"description": "For Anthropic.", "schema": _TEXT},
+    "X-Keyrack-Upstream-X-Goog-Api-Key": {"description": "For Google.", "schema": _TEXT},
+    "X-Keyrack-Upstream-Api-Key": {"description": "For Azure OpenAI.", "schema": _TEXT},
 }
 # The header that refusals of a status bring, and whether all of them do.
 _OF_STATUS: Final[Mapping[int, tuple[str, bool]]] = {
@@ -97,6 +117,7 @@ _OF_STATUS: Final[Mapping[int, tuple[str, bool]]] = {
     401: ("WWW-Authenticate", True),
     403: ("WWW-Authenticate", False),
     405: ("Allow", True),
+    429: ("Retry-After", True),
     503: ("Retry-After", True),
 }
 _PARAMETERS: Final[Mapping[str, Json]] = {
@@ -106,6 +127,24 @@ _PARAMETERS: Final[Mapping[str, Json]] = {
         "description": "A name of your own for this request, such as a UUID. Sent a second time"
         f" within {NONCES_KEPT.days} days, it makes no second key.",
         "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    },
+    "X-Original-Method": {
+        "name": "X-Original-Method",
+        "in": "header",
+        "description": "The method of the request in question, as nginx is set up to tell it.",
+        "schema": {"type": "string", "pattern": "^[A-Z]{1,20}$"},
+    },
+    "X-Forwarded-Method": {
+        "name": "X-Forwarded-Method",
+        "in": "header",
+        "description": "The same, as Caddy and Traefik tell it.",
+        "schema": {"type": "string", "pattern": "^[A-Z]{1,20}$"},
+    },
+    "X-Keyrack-Gateway": {
+        "name": "X-Keyrack-Gateway",
+        "in": "header",
+        "description": "The gateway's own key, with the scope `gateway:use`. Needed for `upstream` alone.",
+        "schema": {"type": "string", "pattern": "^[!-~]{1,100}$"},
     },
 }
 _IN_PATHS: Final[Mapping[str, Any]] = {"key_id": KeyId}
@@ -245,7 +284,8 @@ def _operation(path: str, operation: Operation, shapes: _Shapes) -> Json:
         described["requestBody"] = {"required": not about.body_optional, "content": media}
     answer: Json = {
         "description": about.says,
-        "headers": _headers(*about.gives, always=about.status != 200 or about.empty),
+        "headers": _headers(*about.gives, always=about.status != 200 or about.empty)
+        | _headers(*about.may_give, always=False),
     }
     if not about.empty:
         answer["content"] = {JSON: shapes.media(about.answer)}
@@ -282,7 +322,7 @@ def _problems(path: str, operation: Operation) -> list[ProblemType]:
     """Return each problem that this operation may answer with, in the order in which it is found out."""
     about = operation.about
     asks_database = operation.needs_key or about.asks_database
-    return [
+    found = [
         problems.TOKEN_IN_QUERY,
         *(_FROM_A_KEY if operation.needs_key else ()),
         *([problems.SCOPE_MISSING] if operation.scope else ()),
@@ -294,6 +334,7 @@ def _problems(path: str, operation: Operation) -> list[ProblemType]:
         *about.problems,
         *([problems.UNAVAILABLE] if asks_database else ()),
     ]
+    return [kind for kind in found if kind not in about.never]
 
 
 def _refusals(kinds: Sequence[ProblemType], shapes: _Shapes) -> Json:

@@ -19,9 +19,9 @@ View = Callable[..., HttpResponse]
 class About:
     """What the document says of an operation.
 
-    `takes` are the names of request headers, `gives` those of answer headers, besides the ones that all have.
-    `empty` is an answer without a body. `problems` are those of its own: what follows from a key, a query or
-    a body is added by itself.
+    `takes` are the names of request headers, `gives` those of answer headers, besides the ones that all
+    have; `may_give` those of some answers. `empty` is an answer without a body. `problems` are those of its
+    own: what follows from a key, a query or a body is added by itself, but for `never`.
     """
 
     name: str
@@ -36,7 +36,9 @@ class About:
     form: type[BaseModel] | None = None
     takes: tuple[str, ...] = ()
     gives: tuple[str, ...] = ()
+    may_give: tuple[str, ...] = ()
     problems: tuple[ProblemType, ...] = ()
+    never: tuple[ProblemType, ...] = ()
     any_key: bool = False
     asks_database: bool = True
     empty: bool = False

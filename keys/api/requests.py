@@ -3,10 +3,10 @@
 A session opens none of it: a key does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import PermissionDenied, SuspiciousOperation, ValidationError
@@ -33,10 +33,13 @@ from keys.models import Key
 from keys.permissions import KeyActor
 from keys.search import is_key_id
 from keys.sources import Source, source_of
+from keys.throttles import ThrottleUnavailable
 from keys.verification import check
 from projects.models import Project
 
 BODY_LENGTH: Final = 64 * 1024
+
+T = TypeVar("T")
 
 
 class Refused(Exception):
@@ -78,14 +81,47 @@ def keyed(**operations: Operation) -> View:
 
 def public(**operations: Operation) -> View:
     """Return the view of a URL that asks for no key, or looks after it itself."""
+    acts = {method: operation.act for method, operation in operations.items()}
+    return _view(operations, {method: _without_token(act) for method, act in acts.items()})
+
+
+def self_reliant(**operations: Operation) -> View:
+    """Return the view of a URL that looks after key and query itself."""
     return _view(operations, {method: operation.act for method, operation in operations.items()})
 
 
-def _view(operations: Mapping[str, Operation], handlers: dict[str, View]) -> View:
-    """Return the view that calls the handler of a request's method.
+def _without_token(act: View) -> View:
+    def handler(request: HttpRequest, *args: str, **kwargs: str) -> HttpResponse:
+        refuse_token_in_query(request)
+        return act(request, *args, **kwargs)
 
-    What a handler raises becomes a problem document; a database that is away becomes 503.
+    return handler
+
+
+def answered(ask: Callable[[], HttpResponse]) -> HttpResponse:
+    """Return the answer, or the problem that is raised instead; 503 where nothing can be decided now."""
+    try:
+        return decided(ask)
+    except Refused as refused:
+        return refused.problem.response()
+
+
+def decided(ask: Callable[[], T]) -> T:
+    """Return what `ask` does. Raises Refused as it does, and with 503 where nothing can be decided now.
+
+    A connection to the database that broke is closed: the next request opens another.
     """
+    try:
+        return ask()
+    except (OperationalError, InterfaceError):
+        connection.close()
+        raise Refused(answers.UNAVAILABLE) from None
+    except ThrottleUnavailable:
+        raise Refused(answers.UNCOUNTED) from None
+
+
+def _view(operations: Mapping[str, Operation], handlers: dict[str, View]) -> View:
+    """Return the view that calls the handler of a request's method."""
     if "GET" in handlers:
         handlers["HEAD"] = handlers["GET"]
     allowed = ", ".join(sorted(handlers))
@@ -96,14 +132,7 @@ def _view(operations: Mapping[str, Operation], handlers: dict[str, View]) -> Vie
         handler = handlers.get(request.method or "")
         if handler is None:
             return answers.method_not_allowed(allowed).response()
-        try:
-            refuse_token_in_query(request.GET)
-            return handler(request, *args, **kwargs)
-        except Refused as refused:
-            return refused.problem.response()
-        except (OperationalError, InterfaceError):
-            connection.close()
-            return answers.UNAVAILABLE.response()
+        return answered(lambda: handler(request, *args, **kwargs))
 
     # The OpenAPI document is made from what stands on the views of the URLs.
     view.operations = operations  # type: ignore[attr-defined]
@@ -112,6 +141,7 @@ def _view(operations: Mapping[str, Operation], handlers: dict[str, View]) -> Vie
 
 def _authenticated(operation: Operation) -> View:
     def handler(request: HttpRequest, *args: str, **kwargs: str) -> HttpResponse:
+        refuse_token_in_query(request)
         call = authenticate(request, operation.scope, timezone.now())
         try:
             return operation.act(call, *args, **kwargs)
@@ -164,8 +194,12 @@ def presented_token(request: HttpRequest) -> str | None:
     return tokens.pop() if tokens else None
 
 
-def refuse_token_in_query(query: QueryDict) -> None:
-    """Raise Refused for a token in the URL, wherever in the query it stands."""
+def refuse_token_in_query(request: HttpRequest) -> None:
+    """Raise Refused for a token in the URL, wherever in the query, and for a query that is too long."""
+    try:
+        query = request.GET
+    except SuspiciousOperation:
+        raise Refused(answers.invalid_parameters([("", "The query has too many parameters.")])) from None
     if any(holds_token(text) for name, values in query.lists() for text in (name, *values)):
         raise Refused(answers.TOKEN_IN_QUERY)
 

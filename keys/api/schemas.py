@@ -237,6 +237,17 @@ class PresentedToken(BaseModel):
     token_type_hint: str = Field(default="", description="Binds nothing.", examples=["access_token"])
 
 
+class IntrospectedToken(PresentedToken):
+    """The token in question, and from where its client came. Other parameters are ignored."""
+
+    client_ip: str = Field(
+        default="",
+        description="The address of the client that presented the token. A key that is bound to networks is"
+        " active only where this is in one of them.",
+        examples=["192.0.2.41"],
+    )
+
+
 S = TypeVar("S", bound=BaseModel)
 
 

@@ -6,14 +6,16 @@ from typing import Final
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
+from config.addresses import NO_PROXIES, client_address
 from keys import answers, lifecycle, problems
 from keys.api.operations import About, Operation
-from keys.api.requests import Call, called_from, keyed, presented_token, public
-from keys.api.schemas import PresentedToken, form
+from keys.api.requests import Call, Refused, called_from, keyed, presented_token, public
+from keys.api.schemas import IntrospectedToken, PresentedToken, form
 from keys.bodies import Active, Empty, Identity, Inactive
 from keys.descriptions import identity
 from keys.models import Key
 from keys.permissions import KeyActor
+from keys.sources import Source
 from keys.verification import Facts, check
 from projects.models import Project
 
@@ -38,9 +40,12 @@ def introspect(call: Call) -> HttpResponse:
     A token that isn't good, or not of the caller's project, is `{"active": false}` and nothing more
     (section 2.2); a test key learns nothing of live ones. `token_type_hint` binds nothing (2.1).
     """
-    token = form(call.request, PresentedToken).token
-    # Where the client of the one who asks is isn't known.
-    verdict = check(token, at=call.at, project=call.project.slug, environment=None, channel=None)
+    asked = form(call.request, IntrospectedToken)
+    # Without `client_ip` it isn't known where the client of the one who asks is.
+    source = Source(_address(asked.client_ip))
+    verdict = check(
+        asked.token, at=call.at, project=call.project.slug, environment=None, channel=None, source=source
+    )
     facts = verdict.facts
     blind = facts is not None and call.key.environment == "test" != facts.environment
     if not verdict.is_valid or facts is None or blind:
@@ -89,6 +94,16 @@ def _introspected(facts: Facts, project: Project) -> Active:
     return members
 
 
+def _address(text: str) -> str | None:
+    """Return a client's address, None for none. Raises Refused for a text that is no address."""
+    if not text:
+        return None
+    address = client_address({"REMOTE_ADDR": text}, NO_PROXIES)
+    if address is None:
+        raise Refused(answers.invalid_request("client_ip: It isn't an IP address."))
+    return address
+
+
 def _seconds(moment: datetime) -> int:
     return int(moment.timestamp())
 
@@ -104,8 +119,8 @@ _INTROSPECT = About(
     "For a service that was presented a token: is it good, and what may it do? A token that isn't good, or"
     " isn't of the caller's project, is `{\"active\": false}` and nothing more. A test key learns nothing of"
     " live ones. A key whose `channel` isn't null is good in that channel only: that is for the service to"
-    " see to.",
-    Active | Inactive, "What the token is.", form=PresentedToken,
+    " see to. One that is bound to networks is good only with a `client_ip` that lies in them.",
+    Active | Inactive, "What the token is.", form=IntrospectedToken,
 )  # fmt: skip
 _REVOKE_TOKEN = About(
     "revoke_token", "Revoke a token (RFC 7009)",

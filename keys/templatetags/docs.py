@@ -10,7 +10,10 @@ from django.utils.safestring import SafeString, mark_safe
 
 register = template.Library()
 
-_LANGUAGES: Final = {"sh": "Shell", "python": "Python", "json": "JSON", "http": "HTTP"}
+_LANGUAGES: Final = {
+    "sh": "Shell", "python": "Python", "json": "JSON", "http": "HTTP",
+    "nginx": "/etc/nginx/conf.d/keyrack.conf", "caddy": "Caddyfile", "yaml": "YAML",
+}  # fmt: skip
 _CODE: Final = re.compile(r"`([^`]+)`")
 
 

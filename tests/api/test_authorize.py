@@ -1,56 +1,27 @@
 """`GET /api/v1/authorize`: what a gateway asks, and how it fails closed; by the gate and by Django alike."""
 
 import json
-from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import unquote, urlencode
 
 import pytest
-from django.core.signals import request_finished, request_started
-from django.db import close_old_connections
-from pytest_django import Settings
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from config.addresses import TrustedProxies
-from keys import authorization, lifecycle, problems, throttles
+from keys import channels, lifecycle, problems
 from keys.api.gateways import IDENTITY
 from keys.kinds import KeyType
 from keys.lifecycle import Issued
 from projects.audit import Actor
 from projects.models import Project
-from tests.api import gates
 from tests.api.conftest import MakeKey
 from tests.api.gates import Ask, Heard
-from tests.factories import ChannelFactory, ProjectFactory
+from tests.factories import ChannelFactory, ProjectFactory, UpstreamFactory
 
 pytestmark = pytest.mark.django_db
 
 TOKEN: Final = "kr_live_" + "a1B2" * 14
-
-
-@pytest.fixture(autouse=True)
-def _nothing_known(settings: Settings) -> None:
-    authorization._known_projects.clear()
-    authorization._parsed.cache_clear()
-    throttles._limiter.cache_clear()
-    settings.WHITENOISE_AUTOREFRESH = True
-    settings.KEYRACK_REDIS_URL = ""
-
-
-@pytest.fixture
-def _connections_stay() -> Iterator[None]:
-    """Django looks after its connections around each request, and would close the one of the test."""
-    for signal in (request_started, request_finished):
-        signal.disconnect(close_old_connections)
-    yield
-    for signal in (request_started, request_finished):
-        signal.connect(close_old_connections)
-
-
-@pytest.fixture(params=[gates.fast, gates.slow], ids=["gate", "Django"])
-def ask(request: pytest.FixtureRequest, db: None, _connections_stay: None) -> Ask:
-    way: Callable[[], Ask] = request.param
-    return way()
 
 
 @pytest.fixture
@@ -182,6 +153,10 @@ def test_each_further_scope_is_needed(ask: Ask, issued: Issued) -> None:
         ("project=acme&throttle=429", {"throttle"}),
         ("project=acme&channel=", {"channel"}),
         ("project=acme&channel=nowhere", {"channel"}),
+        ("project=acme&upstream=", {"upstream"}),
+        ("project=acme&upstream=GPT%205", {"upstream"}),
+        ("project=acme&upstream=nowhere", {"upstream"}),
+        ("project=acme&upstream=a&upstream=a", {"upstream"}),
         ("project=acme&%ff=1", {""}),
         ("project=%ff", {""}),
         ("project=acme&" + "scope=a:b&" * 70, {""}),
@@ -195,12 +170,46 @@ def test_a_gateway_that_asks_wrongly_gets_400(ask: Ask, issued: Issued, text: st
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": f"Bearer {TOKEN}"}], ids=["nobody", "a stranger"])
-def test_a_project_that_is_not_is_the_gateways_mistake_whoever_comes(
+def test_a_place_that_is_not_is_the_gateways_mistake_whoever_comes(
     ask: Ask, project: Project, headers: dict[str, str]
 ) -> None:
-    heard = ask(query="project=nowhere", headers=headers)
-    assert (heard.status, wrong(heard)) == (400, {"project"})
-    assert ask(query="project=acme", headers=headers).status == 401
+    ChannelFactory(project=project, slug="support")
+    UpstreamFactory(project=project, slug="openai")
+    for text, said in (
+        ("project=nowhere", "project"),
+        ("project=acme&channel=nowhere", "channel"),
+        ("project=acme&channel=support&upstream=nowhere", "upstream"),
+    ):
+        heard = ask(query=text, headers=headers)
+        assert (heard.status, wrong(heard)) == (400, {said})
+    assert ask(query="project=acme&channel=support&upstream=openai", headers=headers).status == 401
+
+
+def test_a_flood_of_strangers_asks_the_database_once_where_they_are(
+    ask: Ask, project: Project, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    asked = {"query": "project=acme", "headers": {"Authorization": "Bearer no-token"}}
+    assert ask(**asked).status == 401
+    with django_assert_num_queries(0):
+        assert [ask(**asked).status for _ in range(3)] == [401, 401, 401]
+
+
+def test_what_a_client_puts_into_the_path_is_never_the_gateways_mistake(
+    ask: Ask, make: MakeKey, issued: Issued
+) -> None:
+    for resource, method in (("x" * 900, "GET"), ("sources", "X_Y!" * 50), ("no-such", "POST")):
+        heard = ask(query=query(resource=resource, method=method), headers=bearer(make(resource[:9])))
+        assert (heard.status, code(heard)) == (403, "scope-missing")
+
+
+def test_a_revoked_key_of_a_channel_that_was_closed_is_told_so(
+    ask: Ask, project: Project, make: MakeKey, at: datetime
+) -> None:
+    ChannelFactory(project=project, slug="support")
+    held = make(type=KeyType.CHANNEL, channel="support", holder="Help desk", scopes=())
+    channels.close_channel(project, "support", actor=Actor.system("Mara"), at=at)
+    heard = ask(query=query(channel="support"), headers=bearer(held))
+    assert (heard.status, code(heard)) == (401, "revoked")
 
 
 def test_a_deleted_project_lets_nobody_in(ask: Ask, project: Project, issued: Issued, at: datetime) -> None:

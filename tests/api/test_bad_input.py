@@ -11,13 +11,14 @@ from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from keys import verification
+from keys import problems, throttles, verification
 from keys.api import openapi
 from keys.api.operations import Operation
 from keys.lifecycle import Issued
 from keys.models import Key
 from tests.api.calls import FORM, KEYS, Answer, Api
 from tests.api.conftest import MakeKey
+from tests.api.gates import AUTHORIZE
 from tests.db.watching import everything
 
 pytestmark = pytest.mark.django_db
@@ -41,6 +42,9 @@ def named(which: Callable[[Operation], object]) -> pytest.MarkDecorator:
 
 every = named(lambda operation: True)
 keyed = named(lambda operation: operation.needs_key)
+taking_one_key = named(
+    lambda operation: operation.needs_key and problems.TWO_CREDENTIALS not in operation.about.never
+)
 taking_json = named(lambda operation: operation.about.body)
 taking_forms = named(lambda operation: operation.about.form)
 
@@ -53,7 +57,13 @@ def target(make: MakeKey) -> Issued:
 
 @pytest.fixture
 def url(path: str, target: Issued) -> str:
-    return path.replace("{key_id}", target.key.key_id)
+    return asked(path, target)
+
+
+def asked(path: str, target: Issued) -> str:
+    """The address of an operation that is asked rightly: of a key, or about a project."""
+    query = "?project=acme&resource=sources&action=read" if path == AUTHORIZE else ""
+    return path.replace("{key_id}", target.key.key_id) + query
 
 
 # Tokens where they may not be, or too many of them
@@ -66,14 +76,14 @@ def test_a_token_in_the_query_is_refused_and_said_why(
 ) -> None:
     query = {"value": {"q": target.token}, "name": {target.token: "1"}, "unknown": {"api_key": target.token}}
     before = everything()
-    answer = api.send(method, f"{url}?{urlencode(query[place])}")
+    answer = api.send(method, f"{url}{'&' if '?' in url else '?'}{urlencode(query[place])}")
     assert (answer.status, answer.code) == (400, "token-in-query")
     assert answer.body["detail"].startswith("A key in a URL ends up in logs and histories")
     assert 'error="invalid_request"' in answer.headers["WWW-Authenticate"]
     assert everything() == before
 
 
-@keyed
+@taking_one_key
 def test_two_different_tokens_are_refused(api: Api, url: str, method: str, target: Issued) -> None:
     before = everything()
     answer = api.send(method, url, X_API_Key=target.token)
@@ -342,11 +352,28 @@ def test_without_the_database_it_is_503_and_never_a_pass(
         raise next(errors)
 
     monkeypatch.setattr(verification, "_read", away)
-    asked = [each for each in operations() if each[2].about.asks_database]
-    assert len(asked) > 8
-    for path, method, operation in asked:
-        url = path.replace("{key_id}", target.key.key_id)
+    asking = [each for each in operations() if each[2].about.asks_database]
+    assert len(asking) > 8
+    for path, method, operation in asking:
+        url = asked(path, target)
         kind = FORM if operation.about.form else "application/json"
         answer = Api(issued.token).send(method, url, f"token={issued.token}", content_type=kind)
         assert (answer.status, answer.code, answer.headers["Retry-After"]) == (503, "unavailable", "1")
+    assert Key.objects.filter(revoked_at=None).count() == 3
+
+
+def test_where_a_rate_cannot_be_counted_it_is_503_and_never_a_pass(
+    make: MakeKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issued, target = make("Boss", type="privileged", rate="100/minute"), make("Target")
+
+    def away(key_id: str, rate: object) -> None:
+        raise throttles.ThrottleUnavailable
+
+    monkeypatch.setattr(throttles, "take", away)
+    for path, method, operation in operations():
+        if operation.needs_key:
+            answer = Api(issued.token).send(method, asked(path, target))
+            assert (answer.status, answer.code, answer.headers["Retry-After"]) == (503, "unavailable", "1")
+            assert answer.body["detail"].startswith("The key has a rate limit")
     assert Key.objects.filter(revoked_at=None).count() == 3

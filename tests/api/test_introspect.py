@@ -215,3 +215,20 @@ class TestWithAuthlib:
         stranger = OAuthClient(live_server.url, "kr_live_no").introspect(boss.token)
         assert stranger.status_code == 401
         assert 'error="invalid_token"' in stranger.headers["WWW-Authenticate"]
+
+
+def test_a_key_bound_to_networks_is_active_only_where_its_client_is(service: Api, make: MakeKey) -> None:
+    bound = make(networks=["192.0.2.0/24", "2001:db8::/32"]).token
+    for address in ("192.0.2.7", "::ffff:192.0.2.7", "2001:db8::1", "192.0.2.7:4711"):
+        assert introspect(service, bound, client_ip=address).body["active"] is True
+    for address in ("192.0.3.7", "::1", ""):
+        assert introspect(service, bound, client_ip=address).body == INACTIVE
+    assert introspect(service, bound).body == INACTIVE
+    assert introspect(service, make("Free").token, client_ip="192.0.3.7").body["active"] is True
+
+
+@pytest.mark.parametrize("address", ["nonsense", "192.0.2", "192.0.2.7/24", "\0", "é", "1" * 5000])
+def test_a_client_ip_that_is_none_is_refused(service: Api, make: MakeKey, address: str) -> None:
+    answer = introspect(service, make().token, client_ip=address)
+    assert (answer.status, answer.code) == (400, "invalid-request")
+    assert answer.body["error_description"] == "client_ip: It isn't an IP address."

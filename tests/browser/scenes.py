@@ -1835,7 +1835,7 @@ def docs(name: str, who: str | None) -> None:
 
 for _name in (
     "present_a_key", "scopes", "channels", "errors", "rotate_safely",
-    "provider_keys", "audit_log", "second_factor", "api",
+    "provider_keys", "gateways", "audit_log", "second_factor", "api",
 ):  # fmt: skip
     docs(_name, None)
 docs("index", "owner")

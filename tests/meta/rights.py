@@ -156,18 +156,23 @@ CONSOLE: Final[dict[str, list[Deed]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a URL of the JSON API does for a key that has a scope: "" is any key, None nobody at all."""
+    """What a URL of the JSON API does for a key that has a scope: "" is any key, None nobody at all.
+
+    With a `query` it is asked on behalf of a place that is for live keys of one project.
+    """
 
     scope: str | None
     verb: str = ""
     sent: Mapping[str, Any] = field(default_factory=dict)
     row: str = "another's"
+    query: str = ""
 
 
 # By method. How a call without a key is answered stands in `UNASKED`.
 API: Final[dict[str, dict[str, Call]]] = {
     "openapi": {"GET": Call(None)},
     "whoami": {"GET": Call("")},
+    "authorize": {"GET": Call("sources:read", query="?project=acme&scope=sources:read")},
     "introspect": {"POST": Call("keys:read", sent={"token": "of the row"})},
     "revoke_token": {"POST": Call(None, "key.revoked", {"token": "of the row"})},
     "api_keys": {

@@ -9,21 +9,25 @@ import shutil
 import stat
 import subprocess
 import sys
+import types
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 import pytest
+from django.conf import settings as configured
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from config import env
 from keys import answers, docs, problems, providers, sealing
-from keys.api import openapi
+from keys.api import gateways, openapi
 from keys.kinds import KeyType, Provider
 from keys.lifecycle import Issued
 from keys.models import Key
@@ -50,8 +54,10 @@ PRINTED: Final = {
     "errors-python": "Boss",
     "channel-whoami": '"type": "channel"',
 }
+# Configurations, and the files that they are; tests/api/test_behind_gateways.py runs the first two.
+FILES: Final = {"nginx": "nginx.conf", "caddy": "Caddyfile", "traefik": "traefik.yml"}
 # What runs on the machine, beside Keyrack or inside it.
-ON_THE_MACHINE: Final = {"provider-python", "new-sealing-key", "reseal"}
+ON_THE_MACHINE: Final = {"django-python", "provider-python", "new-sealing-key", "reseal"}
 # Steps of one story, run in their order below.
 STORY: Final = ["rotate-key", "rotate-try", "rotate-stop"]
 # Commands for whoever has the machine, in the order in which they are run below.
@@ -150,7 +156,8 @@ def test_every_operation_is_shown_with_all_that_the_document_says() -> None:
             assert f"{method.upper()} {path}" in entry.text
             assert {*operation["responses"]} <= {*entry.texts("dt")}
             for parameter in operation.get("parameters", ()):
-                assert parameter.get("name", "Idempotency-Key") in entry.texts("dt")
+                named = parameter.get("name") or parameter["$ref"].rpartition("/")[2]
+                assert named in entry.texts("dt")
             body = operation.get("requestBody", {"content": {}})["content"]
             for media in body.values():
                 schema = document["components"]["schemas"][media["schema"]["$ref"].rpartition("/")[2]]
@@ -174,7 +181,7 @@ def test_the_examples_of_the_document_are_json() -> None:
 @pytest.mark.django_db
 def test_every_example_is_run_or_known_not_to_be() -> None:
     names = [name for name, _, _ in examples()]
-    assert sorted(names) == sorted({*NOT_RUN, *PRINTED, *STORY, *ON_THE_MACHINE, *COMMANDS})
+    assert sorted(names) == sorted({*NOT_RUN, *FILES, *PRINTED, *STORY, *ON_THE_MACHINE, *COMMANDS})
 
 
 @pytest.fixture
@@ -318,6 +325,26 @@ def test_the_example_of_a_provider_key_asks_the_upstream_with_it(project: Projec
 
 
 @pytest.mark.django_db
+def test_the_example_of_django_views_lets_good_keys_through_alone(
+    crawler: Issued, held: Issued, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    example = types.ModuleType("example")
+    exec(text_of("django-python"), example.__dict__)
+    monkeypatch.setitem(sys.modules, "example", example)
+    settings.ROOT_URLCONF = "example"
+    client = Client(enforce_csrf_checks=True)
+
+    def bearer(issued: Issued) -> dict[str, str]:
+        return {"Authorization": f"Bearer {issued.token}"}
+
+    assert client.get("/sources", headers=bearer(crawler)).json() == {"read by": crawler.key.name}
+    assert client.post("/support", headers=bearer(held)).json() == {"sent from": "support-bot"}
+    assert client.get("/sources", headers=bearer(held)).json()["type"].endswith("wrong-channel")
+    assert client.post("/support", headers=bearer(crawler)).json()["type"].endswith("scope-missing")
+    assert client.get("/sources").status_code == 401
+
+
+@pytest.mark.django_db
 def test_the_errors_that_the_page_lists_are_those_that_there_are() -> None:
     listed = set(shown("docs_provider_keys").texts("code")) & {*dir(providers), *dir(sealing)}
     kinds = {kind.__name__ for kind in providers.UnusableUpstream.__subclasses__()}
@@ -329,6 +356,33 @@ def test_the_page_shows_every_provider_s_preset() -> None:
     page = shown("docs_provider_keys")
     assert page.find("dl")[0].texts("dt") == [str(provider.label) for provider in Provider]
     assert page.find("dl")[0].texts("dd")[0] == "https://api.openai.com/v1, Authorization: Bearer …"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("name", "file"), FILES.items(), ids=list(FILES))
+def test_a_configuration_is_shown_as_it_is(name: str, file: str) -> None:
+    assert text_of(name) == (configured.BASE_DIR / "templates/docs/gateways" / file).read_text().strip("\n")
+
+
+@pytest.mark.django_db
+def test_traefik_asks_what_can_be_asked_and_takes_over_all_that_is_answered() -> None:
+    # Without a parser of YAML: what is listed, and what is asked.
+    lines = [line.strip() for line in text_of("traefik").splitlines()]
+    assert {f"- {name}" for name in gateways.IDENTITY} <= set(lines)
+    for name in gateways.IDENTITY:
+        assert {f'{name}: ""', f'{name.replace("-", "_")}: ""'} <= set(lines)
+    asked = re.findall(r'address: "http://[^/]+/api/v1/authorize\?([^"]+)"', text_of("traefik"))
+    assert len(asked) == 2
+    for query in asked:
+        assert {name for name, _ in parse_qsl(query)} <= set(gateways.AuthorizeQuery.model_fields)
+
+
+@pytest.mark.django_db
+def test_the_page_of_gateways_explains_every_parameter() -> None:
+    explained = shown("docs_gateways").find("dl")[0].texts("dt")
+    named = {name for each in explained for name in each.split(", ")}
+    # The method is explained with what follows from it.
+    assert named == set(gateways.AuthorizeQuery.model_fields) - {"method"}
 
 
 @pytest.mark.django_db

@@ -49,6 +49,7 @@ PUBLIC: Final = {
     "docs_rotate_safely",
     "docs_channels",
     "docs_provider_keys",
+    "docs_gateways",
     "docs_audit_log",
     "docs_second_factor",
     "docs_api",
@@ -57,8 +58,9 @@ PUBLIC: Final = {
     "invitation",
 }
 # Opened by a key and not by a session; and how each refuses whoever comes without one. RFC 7009: who holds a
-# token may end it, and needs no other.
-API: Final = {name: 400 if name == "revoke_token" else 401 for name in rights.API.keys() - PUBLIC}
+# token may end it, and needs no other. `authorize` is told no project.
+NOT_401: Final = {"revoke_token": 400, "authorize": 400}
+API: Final = {name: NOT_401.get(name, 401) for name in rights.API.keys() - PUBLIC}
 # Anybody who is signed in.
 PERSONAL: Final = {
     "home",

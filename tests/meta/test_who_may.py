@@ -272,6 +272,7 @@ def make_tokens(project: Project, elsewhere: Project) -> dict[str, str]:
 HAVING: Final = {
     "keys:read": {"everything", "reader", "test", "elsewhere"},
     "keys:write": {"everything", "writer", "test", "elsewhere"},
+    "sources:read": {"everything", "reader", "writer", "neither", "viewer"},
 }
 DEAD: Final = {"revoked", "paused", "expired", "mistyped", ""}
 # Of the live keys of Acme they see none.
@@ -294,7 +295,7 @@ def test_the_api_is_for_the_keys_that_the_list_says(world: World, name: str) -> 
 def called(world: World, name: str, method: str, call: Call | None, who: str) -> Iterator[str]:
     """Yield what is wrong with what comes of a call. `call` is None where the method isn't offered."""
     row = world.keys["", call.row if call else "another's"]
-    path = ROUTES[name].path({"key_id": row.key.key_id})
+    path = ROUTES[name].path({"key_id": row.key.key_id}) + (call.query if call else "")
     headers = {"Authorization": f"Bearer {world.tokens[who]}"} if who else {}
     sent: dict[str, Any] = {} if call is None else dict(call.sent)
     with undone():
@@ -327,7 +328,7 @@ def wanted_of(route: Route, call: Call | None, who: str) -> set[int]:
         return {405}
     if call.scope is None:
         return DONE_BY_API
-    if who in DEAD:
+    if who in DEAD or (call.query and who in BLIND):
         return {401}
     if call.scope and who not in HAVING[call.scope]:
         return {403}

@@ -7,41 +7,121 @@ different keys fill it. What a crash can lose is the last second of counts, neve
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from multiprocessing.util import Finalize
 from typing import Any, Final
 
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
-from keys.models import DayCount, HourCount, KeyActivity, StrayCount
+from keys.models import DayCount, HourCount, Key, KeyActivity, ScopeUse, SourceUse, StrayCount
 from keys.sources import Source
+from projects.models import Resource
 
 log = logging.getLogger("keyrack.activity")
 
 EVERY_SECONDS: Final = 1.0
-# So many different counters wake the writer early; twice as many, where it can't write, and what is new is
-# dropped. A counter takes about 200 bytes.
+# So many different counters wake the writer early. Where it can't write there may be twice as many, and what
+# is new then is dropped. A counter takes about 200 bytes.
 SPILL: Final = 5_000
+# Of one key so many places are told apart in a day, by each process; further ones are one row.
+MOST_SOURCES: Final = 100
 _HOUR: Final = 3600
 
 
 @dataclass(slots=True)
-class _Buffer:
-    """What was counted since the last write: by key, hour and outcome; and the last use of each key."""
+class _Calls:
+    """How often a key was used from one place, and between when."""
 
+    count: int
+    first: datetime
+    last: datetime
+
+    def add(self, other: "_Calls") -> None:
+        self.count += other.count
+        self.first, self.last = min(self.first, other.first), max(self.last, other.last)
+
+
+@dataclass(slots=True)
+class _Buffer:
+    """What was counted since the last write: by key, hour and outcome; and of what passed the last use of
+    each key, its scopes, and where its calls came from. Of each at most so many: what is new then is dropped.
+    """
+
+    most: int
     counts: dict[tuple[int, int, str], int] = field(default_factory=dict)
     uses: dict[int, tuple[datetime, Source]] = field(default_factory=dict)
+    scopes: dict[tuple[int, str], date] = field(default_factory=dict)
+    calls: dict[tuple[int, str, str], _Calls] = field(default_factory=dict)
 
-    def add(self, key_pk: int, hour: int, outcome: str, count: int = 1) -> None:
-        place = key_pk, hour, outcome
-        self.counts[place] = self.counts.get(place, 0) + count
+    def add(self, place: tuple[int, int, str], count: int = 1) -> None:
+        if self.takes(self.counts, place):
+            self.counts[place] = self.counts.get(place, 0) + count
 
     def used(self, key_pk: int, at: datetime, source: Source) -> None:
         before = self.uses.get(key_pk)
-        if before is None or before[0] < at:
+        if before[0] < at if before else self.takes(self.uses, key_pk):
             self.uses[key_pk] = at, source
+
+    def called(self, place: tuple[int, str, str], calls: _Calls) -> None:
+        if before := self.calls.get(place):
+            before.add(calls)
+        elif self.takes(self.calls, place):
+            self.calls[place] = calls
+
+    def asked(self, place: tuple[int, str], day: date) -> None:
+        if self.takes(self.scopes, place):
+            self.scopes[place] = day
+
+    def take_in(self, newer: "_Buffer") -> None:
+        """Add what was counted since."""
+        for place, count in newer.counts.items():
+            self.add(place, count)
+        for key_pk, (at, source) in newer.uses.items():
+            self.used(key_pk, at, source)
+        for where, calls in newer.calls.items():
+            self.called(where, calls)
+        for scope, day in newer.scopes.items():
+            self.asked(scope, day)
+
+    def takes(self, counted: Mapping[Any, Any], place: Any) -> bool:
+        """Say whether this is there already, or there is room for it."""
+        return place in counted or len(counted) < self.most
+
+    @property
+    def size(self) -> int:
+        return max(len(self.counts), len(self.scopes), len(self.calls))
+
+
+class _Day:
+    """What this process has noted on one day: each scope is written once, and places are bounded."""
+
+    def __init__(self, number: int = 0) -> None:
+        self.number = number
+        self._scopes: set[tuple[int, str]] = set()
+        self._sources: dict[int, set[tuple[str, str]]] = {}
+
+    def is_new(self, key_pk: int, scope: str) -> bool:
+        place = key_pk, scope
+        if place in self._scopes:
+            return False
+        if len(self._scopes) >= 4 * SPILL:
+            self._scopes.clear()
+        self._scopes.add(place)
+        return True
+
+    def place(self, key_pk: int, source: Source) -> tuple[int, str, str]:
+        """Return the row that counts a call from there."""
+        found = source.address or "", source.client
+        if len(self._sources) >= SPILL and key_pk not in self._sources:
+            self._sources.clear()
+        known = self._sources.setdefault(key_pk, set())
+        if found not in known:
+            if len(known) >= MOST_SOURCES:
+                return key_pk, "", ""
+            known.add(found)
+        return key_pk, *found
 
 
 class Activity:
@@ -49,7 +129,8 @@ class Activity:
 
     def __init__(self, spill: int = SPILL) -> None:
         self._spill = spill
-        self._buffer = _Buffer()
+        self._buffer = self._empty()
+        self._day = _Day()
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._wake = threading.Event()
@@ -57,30 +138,51 @@ class Activity:
         self._ended = False
         self._failing = False
 
-    def note(self, key_pk: int, outcome: str, at: datetime, source: Source, *, used: bool) -> None:
-        """Count a check; `used` where the key passed, which makes it its last use. No query.
+    def note(
+        self,
+        key_pk: int,
+        outcome: str,
+        at: datetime,
+        source: Source,
+        *,
+        used: bool,
+        scopes: Sequence[str] = (),
+    ) -> None:
+        """Count a check; `used` where the key passed, which makes it its last use, of these scopes. No query.
 
         `key_pk` is 0 for a token that no key is known by.
         """
         hour = int(at.timestamp()) // _HOUR
         with self._lock:
-            buffer = self._buffer
-            if len(buffer.counts) >= 2 * self._spill and (key_pk, hour, outcome) not in buffer.counts:
-                return
-            buffer.add(key_pk, hour, outcome)
+            self._buffer.add((key_pk, hour, outcome))
             if used:
-                buffer.used(key_pk, at, source)
-            full = len(buffer.counts) >= self._spill
+                self._note_use(key_pk, at, hour // 24, source, scopes)
+            full = self._buffer.size >= self._spill
         if self._writer is None:
             self._start()
-        if full:
+        # A database that is away is asked each second, and not as fast as checks come.
+        if full and not self._failing:
             self._wake.set()
+
+    def _note_use(self, key_pk: int, at: datetime, day: int, source: Source, scopes: Sequence[str]) -> None:
+        """Note who used the key for what; the lock is held."""
+        if self._day.number != day:
+            self._day = _Day(day)
+        self._buffer.used(key_pk, at, source)
+        self._buffer.called(self._day.place(key_pk, source), _Calls(1, at, at))
+        for scope in scopes:
+            # In this order: a scope that there was no room for is still to be written.
+            if self._buffer.takes(self._buffer.scopes, (key_pk, scope)) and self._day.is_new(key_pk, scope):
+                self._buffer.asked((key_pk, scope), _moment(hour=day * 24).date())
+
+    def _empty(self) -> _Buffer:
+        return _Buffer(2 * self._spill)
 
     def flush(self) -> None:
         """Write what was counted. Where the database is away it stays in memory, for the next time."""
         with self._writing:
             with self._lock:
-                taken, self._buffer = self._buffer, _Buffer()
+                taken, self._buffer = self._buffer, self._empty()
             if not taken.counts:
                 return
             try:
@@ -97,10 +199,8 @@ class Activity:
 
     def _keep(self, taken: _Buffer) -> None:
         with self._lock:
-            for (key_pk, hour, outcome), count in taken.counts.items():
-                self._buffer.add(key_pk, hour, outcome, count)
-            for key_pk, (at, source) in taken.uses.items():
-                self._buffer.used(key_pk, at, source)
+            newer, self._buffer = self._buffer, taken
+            taken.take_in(newer)
 
     def _start(self) -> None:
         with self._writing:
@@ -131,18 +231,44 @@ def _write(taken: _Buffer) -> None:
     """
     known = [(*place, taken.counts[place]) for place in sorted(taken.counts) if place[0]]
     strays = [(*place, taken.counts[place]) for place in sorted(taken.counts) if not place[0]]
-    hours = [(key, _moment(hour), outcome, count) for key, hour, outcome, count in known]
+    hours = [(key, _stored(_moment(hour)), outcome, count) for key, hour, outcome, count in known]
     days = _summed((key, _moment(hour).date(), outcome, count) for key, hour, outcome, count in known)
     stray = _summed((_moment(hour).date(), outcome, count) for _, hour, outcome, count in strays)
-    uses = [
-        (at, source.address or "", source.client, key, at) for key, (at, source) in sorted(taken.uses.items())
-    ]
     with transaction.atomic(), connection.cursor() as cursor:
         _add(cursor, HourCount, ("key_id", "hour", "outcome"), hours)
         _add(cursor, DayCount, ("key_id", "day", "outcome"), days)
         _add(cursor, StrayCount, ("day", "outcome"), stray)
-        if uses:
-            cursor.executemany(_USE, uses)
+        _many(cursor, _USE, list(_uses(taken)))
+        _many(cursor, _CALLS, [(*place, *_told(taken.calls[place])) for place in sorted(taken.calls)])
+        if taken.scopes:
+            _many(cursor, _SCOPES, _known_scopes(taken.scopes))
+
+
+def _uses(taken: _Buffer) -> Iterable[tuple[Any, ...]]:
+    for key, (at, source) in sorted(taken.uses.items()):
+        yield _stored(at), source.address or "", source.client, key, _stored(at)
+
+
+def _told(calls: _Calls) -> tuple[Any, ...]:
+    return calls.count, _stored(calls.first), _stored(calls.last)
+
+
+def _known_scopes(used: dict[tuple[int, str], date]) -> list[tuple[Any, ...]]:
+    """Return those that are in their project's catalogue, as rows. Two queries.
+
+    A gateway asks for whatever stands in a path: nobody shall fill the table with invented scopes.
+    """
+    projects = dict(Key.objects.filter(pk__in={key for key, _ in used}).values_list("pk", "project_id"))
+    resources = Resource.objects.filter(project_id__in=set(projects.values()))
+    known = {(resource.project_id, scope) for resource in resources for scope in resource.scopes()}
+    return [
+        (key, scope, used[key, scope]) for key, scope in sorted(used) if (projects.get(key), scope) in known
+    ]
+
+
+def _stored(moment: datetime) -> Any:
+    """Return a time as the ORM stores it: SQLite compares texts, so two spellings would be two times."""
+    return connection.ops.adapt_datetimefield_value(moment)
 
 
 _USE: Final = (
@@ -150,6 +276,26 @@ _USE: Final = (
     "SET last_used_at = %s, last_used_address = %s, last_used_client = %s "
     "WHERE key_id = %s AND last_used_at < %s"
 )
+_CALLED: Final = SourceUse._meta.db_table
+_CALLS: Final = (
+    f"INSERT INTO {_CALLED} (key_id, address, client, count, first_used_at, last_used_at) "  # noqa: S608
+    "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (key_id, address, client) DO UPDATE SET "
+    f"count = {_CALLED}.count + excluded.count, "
+    f"first_used_at = CASE WHEN excluded.first_used_at < {_CALLED}.first_used_at "
+    f"THEN excluded.first_used_at ELSE {_CALLED}.first_used_at END, "
+    f"last_used_at = CASE WHEN excluded.last_used_at > {_CALLED}.last_used_at "
+    f"THEN excluded.last_used_at ELSE {_CALLED}.last_used_at END"
+)
+_SCOPES: Final = (
+    f"INSERT INTO {ScopeUse._meta.db_table} (key_id, scope, last_used_on) VALUES (%s, %s, %s) "  # noqa: S608
+    "ON CONFLICT (key_id, scope) DO UPDATE SET last_used_on = excluded.last_used_on "
+    f"WHERE excluded.last_used_on > {ScopeUse._meta.db_table}.last_used_on"
+)
+
+
+def _many(cursor: Any, sql: str, rows: list[tuple[Any, ...]]) -> None:
+    if rows:
+        cursor.executemany(sql, rows)
 
 
 def _add(

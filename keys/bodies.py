@@ -9,6 +9,7 @@ from keys.kinds import Environment, KeyType, Status
 
 KEY_ID_PATTERN: Final = r"^[0-9A-Za-z]{12}$"
 SLUG_PATTERN: Final = r"^[a-z0-9][a-z0-9-]*$"
+RATE_PATTERN: Final = r"^[1-9][0-9]{0,6}/(second|minute|hour|day)$"
 SCOPE_PATTERN: Final = r"^[a-z][a-z0-9-]*:[a-z][a-z0-9-]*$"
 PREVIEW: Final = "kr_live_7Fq2…x9Qa"
 
@@ -70,6 +71,14 @@ class Key(TypedDict):
     holder: Annotated[
         str | None, Field(description="Who holds a channel key; null for every other.", examples=[None])
     ]
+    networks: Annotated[
+        list[str],
+        Field(description="Where it may be used from; empty for anywhere.", examples=[["192.0.2.0/24"]]),
+    ]
+    rate: Annotated[
+        str | None,
+        Field(description="How often it may be used; null for no limit.", examples=["100/minute"]),
+    ]
     note: Annotated[str, Field(examples=["Runs on the build server."])]
     preview: Annotated[
         str, Field(description="First four of the key id, last four of the token.", examples=[PREVIEW])
@@ -81,7 +90,8 @@ class Key(TypedDict):
         _Time | None, Field(description="Null for never.", examples=["2027-02-19T12:11:00Z"])
     ]
     last_used_at: Annotated[
-        _Time | None, Field(description="Null until checks are counted, in a later release.", examples=[None])
+        _Time | None,
+        Field(description="Null where it was never used; at most a second late.", examples=[None]),
     ]
     revoked_at: Annotated[_Time | None, Field(examples=[None])]
     revoked_by: Annotated[str | None, Field(examples=[None])]

@@ -25,6 +25,8 @@ def described(key: Key, catalogue: Sequence[str], at: datetime) -> bodies.Key:
         "scopes": key.grant.listed(catalogue),
         "channel": key.channel.slug if key.channel else None,
         "holder": key.holder or None,
+        "networks": key.networks.split(),
+        "rate": key.rate or None,
         "note": key.note,
         "preview": key.preview,
         "status": key.status(at).name.lower(),

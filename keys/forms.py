@@ -11,23 +11,14 @@ from django.http import HttpRequest
 from django.utils.formats import date_format
 
 from config.redaction import holds_token
-from keys.drafts import Draft, Edit
-from keys.kinds import (
-    AGENT_LIFETIME,
-    AGENT_SCOPES,
-    DEFAULT_GRACE,
-    GRACES,
-    NEVER_EXPIRES,
-    Environment,
-    KeyType,
-)
-from keys.models import Key
+from keys.drafts import Draft
+from keys.forms_limits import LimitsForm
+from keys.kinds import AGENT_LIFETIME, AGENT_SCOPES, NEVER_EXPIRES, Environment, KeyType
 from keys.permissions import issuable_types
 from keys.querysets import NEWEST_FIRST, SORTS, STATUSES
-from keys.scopes import above_operators
+from keys.scope_matrix import MatrixRow, matrix, offered, scopes_of
 from projects.forms import QuietForm
 from projects.models import Resource, Role
-from projects.moments import Moment
 from projects.reauthentication import FreshForm
 
 DATE: Final = "date"
@@ -51,11 +42,6 @@ LEAKS: Final = {
     KeyType.RESTRICTED: "If a restricted key leaks, someone can do what its scopes allow, and no more.",
 }
 
-GRACE_LABELS: Final = {"now": "Stop it now", "1h": "1 hour", "24h": "24 hours", "7d": "7 days"}
-
-# The matrix has a column for each of these; what else a resource can do stands in the last one.
-_COLUMNS: Final = ("read", "write", "delete")
-
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -68,42 +54,11 @@ class Choice:
     checked: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A checkbox of the scope matrix."""
-
-    scope: str
-    name: str
-    action: str
-    checked: bool
-
-
-@dataclass(frozen=True, slots=True)
-class MatrixRow:
-    """One resource: its cells under the columns (None where it has no such action), and the others."""
-
-    label: str
-    cells: Sequence[Cell | None]
-    others: Sequence[Cell]
-
-
-class NewKeyForm(QuietForm):
-    """What is asked of every new key: its name, its end, its environment. Sent once, by its nonce."""
+class EndForm(QuietForm):
+    """When a key ends: after a while, on a date, or never."""
 
     field_of: Mapping[str, str] = {"expires_at": "until"}
 
-    nonce = forms.RegexField(
-        r"^[0-9a-f]{32}\Z", widget=forms.HiddenInput, error_messages={
-            "required": "Open this form anew: it was sent without its number.",
-            "invalid": "Open this form anew: its number was changed.",
-        },
-    )  # fmt: skip
-    name = forms.CharField(
-        label="Key name",
-        required=False,
-        strip=False,
-        help_text="What the key is for, such as the integration it belongs to.",
-    )
     lifetime = forms.ChoiceField(
         label="Expires", error_messages={"invalid_choice": "Choose when the key expires."}
     )
@@ -115,21 +70,11 @@ class NewKeyForm(QuietForm):
         help_text="The key works to the end of this day (UTC).",
         error_messages={"invalid": "Enter a date, such as 2027-02-18."},
     )
-    environment = forms.ChoiceField(
-        label="Environment",
-        choices=Environment.choices,
-        error_messages={"invalid_choice": "Choose Live or Test."},
-    )
 
-    def __init__(self, data: Any = None, *, at: datetime) -> None:
-        initial = {
-            "nonce": uuid.uuid4().hex,
-            "lifetime": DEFAULT_LIFETIME,
-            "environment": Environment.LIVE,
-        }
-        super().__init__(data, initial=initial)
+    def __init__(self, *args: Any, at: datetime, **options: Any) -> None:
+        super().__init__(*args, **options)
         self._at = at
-        self._field("lifetime").choices = _lifetimes(at)
+        self._field("lifetime").choices = lifetimes(at)
         self.fields["until"].widget.attrs["min"] = (at + timedelta(days=1)).date().isoformat()
 
     def _field(self, name: str) -> forms.ChoiceField:
@@ -151,7 +96,38 @@ class NewKeyForm(QuietForm):
         return _expiry(self.cleaned_data["lifetime"], self.cleaned_data["until"], self._at)
 
 
-class KeyForm(FreshForm, NewKeyForm):
+class NewKeyForm(EndForm):
+    """What is asked of every new key: its name, its end, its environment. Sent once, by its nonce."""
+
+    nonce = forms.RegexField(
+        r"^[0-9a-f]{32}\Z", widget=forms.HiddenInput, error_messages={
+            "required": "Open this form anew: it was sent without its number.",
+            "invalid": "Open this form anew: its number was changed.",
+        },
+    )  # fmt: skip
+    name = forms.CharField(
+        label="Key name",
+        required=False,
+        strip=False,
+        help_text="What the key is for, such as the integration it belongs to.",
+    )
+    environment = forms.ChoiceField(
+        label="Environment",
+        choices=Environment.choices,
+        error_messages={"invalid_choice": "Choose Live or Test."},
+    )
+    field_order: Sequence[str] = ("nonce", "name", "lifetime", "until", "environment")
+
+    def __init__(self, data: Any = None, *, at: datetime) -> None:
+        initial = {
+            "nonce": uuid.uuid4().hex,
+            "lifetime": DEFAULT_LIFETIME,
+            "environment": Environment.LIVE,
+        }
+        super().__init__(data, at=at, initial=initial)
+
+
+class KeyForm(FreshForm, LimitsForm, NewKeyForm):
     """A new key. What the person's role can't issue isn't offered; a privileged one asks for the password."""
 
     type = forms.ChoiceField(
@@ -171,7 +147,9 @@ class KeyForm(FreshForm, NewKeyForm):
     # In the order of the dialog, which the summary of errors keeps to.
     field_order = (
         "nonce", "type", "scopes", "current_password", "name", "lifetime", "until", "environment", "note",
+        "networks", "rate_count", "rate_per",
     )  # fmt: skip
+    field_of: Mapping[str, str] = {**EndForm.field_of, **LimitsForm.field_of}
 
     def __init__(
         self,
@@ -187,11 +165,9 @@ class KeyForm(FreshForm, NewKeyForm):
         if "current_password" in self.fields:
             hint = "Asked for a privileged key alone. Good for 30 minutes."
             self.fields["current_password"].help_text = hint
-        self._catalogue = _offered(catalogue, role)
+        self._offered = offered(catalogue, role)
         self._field("type").choices = [(kind.value, kind.label) for kind in self._types]
-        self._field("scopes").choices = [
-            (scope, scope) for resource, scopes in self._catalogue for scope in scopes
-        ]
+        self._field("scopes").choices = [(scope, scope) for scope in scopes_of(self._offered)]
 
     def is_sensitive(self) -> bool:
         return bool(self.cleaned_data.get("type") == KeyType.PRIVILEGED)
@@ -208,6 +184,8 @@ class KeyForm(FreshForm, NewKeyForm):
             environment=data["environment"],
             expires_at=self.expires_at(),
             note=data["note"],
+            networks=self.networks_wanted(),
+            rate=self.rate_wanted(),
         )
 
     def types(self) -> list[Choice]:
@@ -219,7 +197,7 @@ class KeyForm(FreshForm, NewKeyForm):
 
     def matrix(self) -> list[MatrixRow]:
         """Return the scopes as a table: resource × action."""
-        return _matrix(self._catalogue, self["scopes"].value())
+        return matrix(self._offered, self["scopes"].value())
 
 
 class AgentForm(QuietForm):
@@ -230,14 +208,14 @@ class AgentForm(QuietForm):
     scopes = KeyForm.base_fields["scopes"]
 
     def __init__(self, data: Any = None, *, role: Role, catalogue: Sequence[Resource], at: datetime) -> None:
-        self._catalogue = _offered(catalogue, role)
-        offered = [scope for _, scopes in self._catalogue for scope in scopes]
-        ticked = [scope for scope in AGENT_SCOPES if scope in offered]
+        self._offered = offered(catalogue, role)
+        known = scopes_of(self._offered)
+        ticked = [scope for scope in AGENT_SCOPES if scope in known]
         super().__init__(data, initial={"nonce": uuid.uuid4().hex, "scopes": ticked})
         scopes: Any = self.fields["scopes"]
-        scopes.choices = [(scope, scope) for scope in offered]
+        scopes.choices = [(scope, scope) for scope in known]
         self.fields["name"].help_text = "What the agent does, or where it runs."
-        self.expires = _day(at + AGENT_LIFETIME)
+        self.expires = day(at + AGENT_LIFETIME)
 
     def clean_scopes(self) -> list[str]:
         scopes: list[str] = self.cleaned_data["scopes"]
@@ -254,51 +232,21 @@ class AgentForm(QuietForm):
 
     def matrix(self) -> list[MatrixRow]:
         """Return the scopes as a table: resource × action."""
-        return _matrix(self._catalogue, self["scopes"].value())
+        return matrix(self._offered, self["scopes"].value())
 
     def unfolded(self) -> bool:
         """Say whether the scopes are to be seen at once: where they are wrong, or none is ticked."""
         return bool(self["scopes"].errors) or not self["scopes"].value()
 
 
-def _offered(catalogue: Sequence[Resource], role: Role) -> list[tuple[Resource, list[str]]]:
-    """Return the resources with the scopes that a person of this role may hand out."""
-    rows = []
-    for resource in catalogue:
-        scopes = [s for s in resource.scopes() if role >= Role.ADMIN or not above_operators(s)]
-        if scopes:
-            rows.append((resource, scopes))
-    return rows
-
-
-def _matrix(offered: Sequence[tuple[Resource, list[str]]], picked: Sequence[str] | None) -> list[MatrixRow]:
-    return [_matrix_row(resource, scopes, set(picked or ())) for resource, scopes in offered]
-
-
-def _matrix_row(resource: Resource, scopes: list[str], picked: set[str]) -> MatrixRow:
-    cells = {
-        scope.partition(":")[2]: Cell(
-            scope,
-            f"{resource.label}: {action}",
-            action.replace("-", " ").capitalize(),
-            scope in picked,
-        )
-        for scope in scopes
-        for action in [scope.partition(":")[2]]
-    }
-    return MatrixRow(
-        resource.label,
-        [cells.get(action) for action in _COLUMNS],
-        [cell for action, cell in cells.items() if action not in _COLUMNS],
-    )
-
-
-def _lifetimes(at: datetime) -> list[tuple[str, str]]:
-    spans = [(value, f"{label} ({_day(at + span)})") for value, (label, span) in LIFETIMES.items()]
+def lifetimes(at: datetime) -> list[tuple[str, str]]:
+    """Return the choices of when a key ends, each with the date that it means."""
+    spans = [(value, f"{label} ({day(at + span)})") for value, (label, span) in LIFETIMES.items()]
     return [*spans, (DATE, "On a date"), (NEVER, "Never. Not recommended")]
 
 
-def _day(moment: datetime) -> str:
+def day(moment: datetime) -> str:
+    """Return the day of a time (UTC), as people read it."""
     return date_format(moment.astimezone(UTC), "j M Y")
 
 
@@ -308,128 +256,6 @@ def _expiry(lifetime: str, until: Any, at: datetime) -> datetime:
     if lifetime == DATE:
         return datetime.combine(until, time.max, UTC)
     return at + LIFETIMES[lifetime][1]
-
-
-class RevokeForm(QuietForm):
-    """The end of a key. One that was used in the last 7 days asks for its last 4 characters."""
-
-    last4 = forms.CharField(required=False, strip=True)
-    reason = forms.CharField(label="Reason (optional)", required=False)
-
-    def __init__(self, data: Any = None, *, key: Key, in_use: bool) -> None:
-        super().__init__(data)
-        self._key = key
-        if in_use:
-            self.fields["last4"].label = f"Type the last 4 characters ({key.last4}) to confirm"
-            self.fields["last4"].widget.attrs.update(
-                autocomplete="off", autocapitalize="off", spellcheck="false", maxlength=4
-            )
-        else:
-            del self.fields["last4"]
-
-    def clean_last4(self) -> str:
-        last4: str = self.cleaned_data["last4"]
-        if last4 != self._key.last4:
-            raise forms.ValidationError(f"Type {self._key.last4}, the last 4 characters of the key.")
-        return last4
-
-
-class _SeenForm(QuietForm):
-    """About a key as the person saw it."""
-
-    version = forms.IntegerField(widget=forms.HiddenInput, error_messages={
-        "required": "Open this form anew: it was sent without its number.",
-        "invalid": "Open this form anew: its number was changed.",
-    })  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Grace:
-    """A radio card of how long the old key goes on working."""
-
-    value: str
-    label: str
-    ends: Moment
-    checked: bool
-
-
-class RotateForm(FreshForm):
-    """A key's replacement: how long the old one works beside it. A privileged one asks for the password."""
-
-    grace_period = forms.ChoiceField(
-        label="Stop the old key",
-        choices=[(name, name) for name in GRACES],
-        initial=DEFAULT_GRACE,
-        error_messages={
-            "required": "Choose when the old key stops.",
-            "invalid_choice": "Choose when the old key stops.",
-        },
-    )
-
-    def __init__(self, data: Any = None, *, request: HttpRequest, key: Key, at: datetime) -> None:
-        super().__init__(data, request=request, sensitive=key.grant.everything)
-        self._key, self._at = key, at
-
-    def grace(self) -> timedelta:
-        """Return what the valid form asks for."""
-        return GRACES[self.cleaned_data["grace_period"]]
-
-    def graces(self) -> list[Grace]:
-        """Return the choices, each with the time that it means: never later than the key's own end."""
-        chosen = self["grace_period"].value()
-        return [
-            Grace(name, GRACE_LABELS[name], self._ends(span), name == chosen) for name, span in GRACES.items()
-        ]
-
-    def _ends(self, span: timedelta) -> Moment:
-        return Moment.of(min(self._at + span, self._key.expires_at))
-
-
-class RenewForm(FreshForm, _SeenForm):
-    """A fresh secret. Of a key that may do everything it asks for the password."""
-
-    def __init__(self, data: Any = None, *, request: HttpRequest, key: Key) -> None:
-        # The Automator Key, and a privileged one: its new secret is worth what a new key is.
-        super().__init__(
-            data, initial={"version": key.version}, request=request, sensitive=key.grant.everything
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """What a field says in the form, and what the key says by now."""
-
-    label: str
-    now: str
-    typed: str
-
-
-class EditForm(_SeenForm):
-    """What a key is called, and the note on it."""
-
-    name = forms.CharField(label="Key name", required=False, strip=False)
-    note = forms.CharField(label="Note", required=False, widget=forms.Textarea(attrs={"rows": 3}))
-
-    def __init__(self, data: Any = None, *, key: Key) -> None:
-        super().__init__(data, initial={"version": key.version, "name": key.name, "note": key.note})
-
-    def edit(self) -> Edit:
-        """Return what the valid form asks for."""
-        return Edit(name=self.cleaned_data["name"], note=self.cleaned_data["note"])
-
-    def overtaken(self, key: Key, message: str) -> list[Difference]:
-        """Turn the form to the key as it is by now, with what was typed, and return where the two differ."""
-        self.add_error(None, message)
-        kept: Any = self.data
-        kept = kept.copy()
-        kept["version"] = str(key.version)
-        self.data = kept
-        values = [(self[name], str(getattr(key, name))) for name in ("name", "note")]
-        differences = [
-            Difference(str(field.label), now, (field.value() or "").replace("\r\n", "\n"))
-            for field, now in values
-        ]
-        return [each for each in differences if each.now != each.typed]
 
 
 def _refuse_token(term: str) -> None:

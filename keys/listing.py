@@ -17,6 +17,7 @@ from keys.models import Key
 from keys.querysets import LAST_REVOKED_FIRST, NEWEST_FIRST, SORTS, KeyQuerySet
 from keys.rows import Row
 from keys.search import ByKey, ByName, Nothing, Sought, is_key_id, read
+from keys.usage import lately
 from projects.access import Access
 from projects.models import Membership, Project, User
 from projects.querysets import Order, page
@@ -157,7 +158,7 @@ class Listing:
 
     def table(self) -> Table:
         searched = bool({"q", "key"} & self.given.keys()) or self.filtered
-        return self._table(self.keys(), self.order, ("after", "before"), ("q", "key"), searched)
+        return self._table(self.keys(), self.order, ("after", "before"), ("q", "key"), searched, drawn=True)
 
     def revoked(self) -> Table:
         searched = bool({"rq", "rkey"} & self.given.keys())
@@ -237,13 +238,17 @@ class Listing:
         cursors: tuple[str, str],
         terms: tuple[str, str],
         searched: bool,
+        *,
+        drawn: bool = False,
     ) -> Table:
+        """Return a page of what was found; `drawn` with bars of each key's use, which takes a query."""
         after, before = cursors
         shown = page(found, order, after=self._edge(after), before=self._edge(before))
         if not shown.rows and self.given.keys() & set(cursors):
             # What stood on this page has been revoked since: the list isn't empty, its end has moved.
             shown = page(found, order)
-        rows = [Row.of(key, self._actor, self._at) for key in shown.rows]
+        use = lately(shown.rows, self._at) if drawn else {}
+        rows = [Row.of(key, self._actor, self._at, use.get(key.pk)) for key in shown.rows]
         back = {after: "", before: rows[0].key_id} if rows and shown.has_previous else None
         on = {before: "", after: rows[-1].key_id} if rows and shown.has_next else None
         matches = _matches(found) if searched else ""

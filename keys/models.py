@@ -277,6 +277,47 @@ class StrayCount(models.Model):
         return f"{self.count} {self.outcome}"
 
 
+class ScopeUse(models.Model):
+    """The last day (UTC) on which a scope of a key was asked for, and the key passed."""
+
+    key = models.ForeignKey(Key, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
+    scope = models.CharField(max_length=100)
+    last_used_on = models.DateField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["key", "scope"], name="scope_use_once"),
+        ]
+        indexes: ClassVar = [models.Index(fields=["last_used_on"], name="scope_use_by_age")]
+
+    def __str__(self) -> str:
+        return str(self.scope)
+
+
+class SourceUse(models.Model):
+    """How often a key was used from one address by one client, and between when.
+
+    Without both, in the row of all places beyond the first hundred of a day: whoever changes their address
+    with every call must not fill the disk.
+    """
+
+    key = models.ForeignKey(Key, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
+    address = models.CharField(max_length=45, blank=True)
+    client = models.CharField(max_length=60, blank=True)
+    count = models.BigIntegerField()
+    first_used_at = models.DateTimeField()
+    last_used_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["key", "address", "client"], name="source_use_once"),
+        ]
+        indexes: ClassVar = [models.Index(fields=["last_used_at"], name="source_use_by_age")]
+
+    def __str__(self) -> str:
+        return " · ".join(filter(None, [self.client, self.address]))
+
+
 class IssueNonce(models.Model):
     """A spent nonce: the request that carried it made `key`, and never makes another.
 

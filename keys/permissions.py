@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 
 from keys.drafts import Draft
 from keys.kinds import KeyType
@@ -23,18 +23,26 @@ ISSUABLE: Final = tuple(kind for kind in KeyType if kind != KeyType.SYSTEM)
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How far a key reaches: what it may do, where (`channel` "" is everywhere), and how long."""
+    """How far a key reaches: what it may do, where (`channel` "" is everywhere), and how long.
+
+    `networks` is None for a draft whose networks are none: its own rules refuse it, with whatever else is
+    wrong.
+    """
 
     grant: Grant
     environment: str
     expires_at: datetime
     channel: str = ""
-    networks: str = ""
+    networks: str | None = ""
 
     @classmethod
     def of(cls, key: Key | Draft) -> "Reach":
         if isinstance(key, Draft):
-            return cls(key.grant, key.environment, key.ends_at, key.channel, key.stored_networks)
+            try:
+                networks: str | None = key.stored_networks
+            except ValidationError:
+                networks = None
+            return cls(key.grant, key.environment, key.ends_at, key.channel, networks)
         channel = key.channel.slug if key.channel else ""
         return cls(key.grant, key.environment, key.expires_at, channel, key.networks)
 
@@ -45,7 +53,7 @@ class Reach:
             and self.environment == other.environment
             and self.expires_at <= other.expires_at
             and other.channel in ("", self.channel)
-            and lie_within(self.networks, other.networks)
+            and (self.networks is None or lie_within(self.networks, other.networks or ""))
         )
 
 

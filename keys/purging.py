@@ -1,4 +1,4 @@
-"""What nobody needs any more: the rows of projects that were deleted long ago, and nonces long spent.
+"""What nobody needs any more: the rows of projects that were deleted long ago, nonces long spent, old counts.
 
 A project's own row stays, so that its slug is never used again, and so do its audit events. All work goes in
 small batches, each a transaction of its own: whoever else writes waits for a moment only, a run that is
@@ -7,13 +7,14 @@ stopped loses nothing, and the next one goes on where it stood.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
+from django.db import transaction
 from django.db.models import ForeignObjectRel, Model, QuerySet
 
-from keys.models import IssueNonce
+from keys.models import DayCount, HourCount, IssueNonce, ScopeUse, SourceUse, StrayCount
 from projects import audit
 from projects.audit import Actor
 from projects.models import Project
@@ -21,6 +22,11 @@ from projects.models import Project
 PROJECTS_KEPT: Final = timedelta(days=30)
 # How long a retry finds the key that it made: longer than any client goes on retrying, or leaves a form open.
 NONCES_KEPT: Final = timedelta(days=7)
+# Each check is counted in its hour and in its day at once, so an hour may go as soon as nobody asks for it.
+HOURS_KEPT: Final = timedelta(days=2)
+DAYS_KEPT: Final = timedelta(days=400)
+# Addresses are personal data, in some countries by law: no longer than they help.
+SOURCES_KEPT: Final = timedelta(days=90)
 BATCH: Final = 500
 
 
@@ -123,6 +129,32 @@ def _take(table: Table, project: Project, size: int) -> int:
 
 def forget_nonces(at: datetime, *, kept: timedelta = NONCES_KEPT, size: int = BATCH) -> Iterator[int]:
     """Delete nonces that were spent so long ago, and yield after each batch how many it took."""
-    spent = IssueNonce.objects.filter(created_at__lt=at - kept).order_by("pk")
-    while oldest := list(spent.values_list("pk", flat=True)[:size]):
-        yield IssueNonce.objects.filter(pk__in=oldest)._raw_delete(spent.db)
+    return _forget(IssueNonce.objects.filter(created_at__lt=at - kept), size)
+
+
+def forget_counts(at: datetime, *, size: int = BATCH) -> Iterator[int]:
+    """Delete counts of hours and days, scopes and places that are too old; yield how many each batch took.
+
+    By age alone, so that what was counted of a key while it was purged goes as well.
+    """
+    day = (at - DAYS_KEPT).astimezone(UTC).date()
+    yield from _forget(HourCount.objects.filter(hour__lt=at - HOURS_KEPT), size)
+    yield from _forget(DayCount.objects.filter(day__lt=day), size)
+    yield from _forget(StrayCount.objects.filter(day__lt=day), size)
+    yield from _forget(ScopeUse.objects.filter(last_used_on__lt=day), size)
+    yield from _forget(SourceUse.objects.filter(last_used_at__lt=at - SOURCES_KEPT), size)
+
+
+def _forget(old: QuerySet[Any], size: int) -> Iterator[int]:
+    """Delete rows, a batch in each transaction.
+
+    It waits for no row that somebody else has: that one is being deleted by another run, or it is in use
+    again and no longer old. And it holds what it chose, or a row that is used meanwhile would go as well.
+    """
+    while True:
+        with transaction.atomic():
+            chosen = list(old.select_for_update(skip_locked=True).values_list("pk", flat=True)[:size])
+            taken = old.model._base_manager.filter(pk__in=chosen)._raw_delete(old.db)
+        if not taken:
+            return
+        yield taken

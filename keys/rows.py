@@ -10,9 +10,11 @@ from typing import Final
 
 from django.core.exceptions import PermissionDenied
 
+from keys import rates
 from keys.kinds import NEVER_USED, KeyType, Status
 from keys.models import Key
 from keys.permissions import may_edit, may_pause, may_renew, may_reveal
+from keys.usage import Bars, Lately
 from projects.audit import Actor
 from projects.models import Role
 from projects.moments import Moment, distance
@@ -41,6 +43,9 @@ class Row:
     status: str
     last_used: Moment | None
     last_used_from: str
+    last_used_address: str
+    bars: Bars | None
+    stopping: str
     created: Moment
     created_by: str
     expires: Moment | None
@@ -61,10 +66,14 @@ class Row:
     ends: Moment | None
 
     @classmethod
-    def of(cls, key: Key, actor: Actor, at: datetime) -> "Row":
-        """Format a key for somebody. No query: the key comes with its activity and its channel."""
+    def of(cls, key: Key, actor: Actor, at: datetime, lately: Lately | None = None) -> "Row":
+        """Format a key for somebody, with its use lately where the row shows it.
+
+        No query: the key comes with its activity and its channel.
+        """
         status = key.status(at)
         ended = key.is_protected or status is Status.REVOKED
+        replaced = status is Status.ROTATING
         use = key.activity
         return cls(
             key_id=key.key_id,
@@ -80,6 +89,9 @@ class Row:
             status="" if status is Status.ACTIVE else status.value,
             last_used=None if use.last_used_at == NEVER_USED else Moment.of(use.last_used_at),
             last_used_from=" · ".join(filter(None, [use.last_used_client, use.last_used_address])),
+            last_used_address=use.last_used_address,
+            bars=lately.bars if lately else None,
+            stopping=lately.stopping if lately else "",
             created=Moment.of(key.created_at),
             created_by=key.created_by_label,
             expires=None if key.never_expires else Moment.of(key.expires_at),
@@ -89,7 +101,7 @@ class Row:
             revoked_by=key.revoked_by_label,
             reason=key.revoked_reason,
             protected=key.is_protected,
-            may_edit=not ended and allowed(may_edit, actor, key),
+            may_edit=not ended and not replaced and allowed(may_edit, actor, key),
             may_revoke=actor.role >= Role.OPERATOR and not ended,
             may_renew=status is Status.UNCONFIRMED and allowed(may_renew, actor, key),
             may_rotate=status not in _NOT_ROTATED and not key.is_protected and allowed(may_edit, actor, key),
@@ -109,6 +121,13 @@ def access_of(key: Key) -> str:
         return "Read, chat"
     picked = key.scopes.split()
     return ", ".join(picked) if len(picked) <= _SCOPES_SPELT_OUT else f"{len(picked)} scopes"
+
+
+def limits_of(key: Key) -> list[str]:
+    """Return where a key may be used from and how often, a line each; nothing where it isn't limited."""
+    rate = rates.parse(key.rate)
+    networks = f"Only from {key.networks.replace(' ', ', ')}" if key.networks else ""
+    return [*filter(None, [networks, f"At most {rate.count:,} uses per {rate.per}" if rate else ""])]
 
 
 def in_use(key: Key, at: datetime) -> bool:

@@ -46,6 +46,7 @@ urlpatterns = [
     path(f"{settings}<key_id:key_id>/revoke/", views.key_revoke, name="key_revoke"),
     path(f"{settings}<key_id:key_id>/reveal/", recovery.key_reveal, name="key_reveal"),
     path(f"{settings}recoverable/", recovery.recoverable_keys, name="recoverable_keys"),
+    path(f"{settings}<key_id:key_id>/first-call/", views.key_first_call, name="key_first_call"),
     path(f"{settings}<key_id:key_id>/env/", views.key_env, name="key_env"),
     path(of_channels, channels.channel_list, name="channel_list"),
     path(f"{of_channels}new/", channels.channel_create, name="channel_create"),

@@ -115,7 +115,7 @@ def check(
     if counted:
         known = verdict.facts
         pk = known.pk if known else 0
-        activity.note(pk, verdict.outcome, at, source, used=verdict.outcome is Outcome.VALID)
+        activity.note(pk, verdict.outcome, at, source, used=verdict.is_valid, scopes=scopes)
     return verdict
 
 

@@ -54,11 +54,21 @@ def _no_throttle_from_before() -> None:
     cache.clear()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_writer() -> Iterator[None]:
+    """No thread writes counts into a test's database: a test that wants them says `activity.flush()`.
+
+    For the whole session, since what lives longer than a test checks keys as well.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Activity, "_start", lambda self: None)
+        yield
+
+
 @pytest.fixture(autouse=True)
-def _counted_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No thread writes counts into a test's database: a test that wants them says `activity.flush()`."""
-    monkeypatch.setattr(Activity, "_start", lambda self: None)
-    activity._buffer = type(activity._buffer)()
+def _counted_by_hand() -> None:
+    """A test counts its own checks alone."""
+    activity._buffer, activity._day = activity._empty(), type(activity._day)()
 
 
 @pytest.fixture(scope="session", autouse=True)

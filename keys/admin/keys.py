@@ -12,11 +12,11 @@ from django.utils.html import format_html
 from config.fragments import see_other
 from keys import lifecycle
 from keys.admin.channels import channel_address, channel_at
-from keys.forms import RevokeForm
+from keys.forms_life import RevokeForm
 from keys.kinds import NEVER_USED, Environment, KeyType
 from keys.models import Key
 from keys.querysets import STATUSES, KeyQuerySet
-from keys.rows import access_of, in_use
+from keys.rows import access_of, in_use, limits_of
 from keys.search import ByKey, ByName, is_key_id, read
 from projects.admin.base import Act, Section, StaffAdmin, Tool, View, in_console, posted, staff
 from projects.admin.cells import NONE, code, day, is_number, object_link, over, project_link, said, when
@@ -85,7 +85,7 @@ class KeyAdmin(StaffAdmin):
     list_display = ("named", "preview", "in_project", "kind", "state", "used", "created", "expires")
     facts: ClassVar = (
         "preview", "key_id", "in_project", "kind", "access", "channel", "holder", "environment", "state",
-        "note", "created", "confirmed", "expires", "paused", "used", "revoked",
+        "limits", "note", "created", "confirmed", "expires", "paused", "used", "revoked",
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Key]:
@@ -173,6 +173,10 @@ class KeyAdmin(StaffAdmin):
         if key.project.deleted_at:
             return "Project deleted"
         return str(key.status(timezone.now()))
+
+    @admin.display(description="Limits")
+    def limits(self, key: Key) -> str:
+        return said("; ".join(limits_of(key)))
 
     @admin.display(description="Note")
     def note(self, key: Key) -> str:

@@ -177,8 +177,8 @@ _ISSUE = About(
     "issue_key", "Issue a key",
     "The answer holds the token, this once. Send an `Idempotency-Key`, and a repeated request makes no second"
     " key: it is told which one it made. The new key lies within the bounds of the key that issues it: its"
-    " scopes, environment and expiry; so a key that ends within 90 days has to say `expires_at`, and issues"
-    " no agent keys. A channel key names its `channel` and its `holder`; no other type does.",
+    " scopes, environment, networks and expiry; so a key that ends within 90 days has to say `expires_at`,"
+    " and issues no agent keys. A channel key names its `channel` and its `holder`; no other type does.",
     bodies.KeyWithToken, "The key, and its token.", status=201,
     body=NewKey, takes=("Idempotency-Key",), gives=("Location",),
     problems=(problems.INVALID_PARAMETER, problems.BEYOND_BOUNDS, problems.ALREADY_ISSUED),
@@ -188,8 +188,8 @@ _READ = About(
 )  # fmt: skip
 _EDIT = About(
     "edit_key", "Edit a key",
-    "Its name, note, scopes (of a restricted or an agent key) and expiry (not of an agent key); the token"
-    " stays. `version` is the one that you read: where somebody has changed the key since, nothing is"
+    "Its name, note, scopes (of a restricted or an agent key), limits and expiry (not of an agent key); the"
+    " token stays. `version` is the one that you read: where somebody has changed the key since, nothing is"
     " done. An expired key doesn't come back.",
     bodies.Key, "The key as it is now.",
     body=KeyChanges,

@@ -14,7 +14,16 @@ from config.redaction import holds_token, redact
 from keys import answers
 from keys.answers import Problem
 from keys.api.requests import Refused, body_of, form_of
-from keys.bodies import KEY_ID_PATTERN, PREVIEW, SCOPE_PATTERN, SLUG_PATTERN, KeyId, Scope, Version
+from keys.bodies import (
+    KEY_ID_PATTERN,
+    PREVIEW,
+    RATE_PATTERN,
+    SCOPE_PATTERN,
+    SLUG_PATTERN,
+    KeyId,
+    Scope,
+    Version,
+)
 from keys.drafts import Draft, Edit
 from keys.kinds import (
     AGENT_SCOPES,
@@ -26,6 +35,7 @@ from keys.kinds import (
     Environment,
     KeyType,
 )
+from keys.networks import MOST as MOST_NETWORKS
 from keys.querysets import SORTS
 from projects.models import SLUG_LENGTH
 from projects.names import NAME_LENGTH
@@ -73,6 +83,16 @@ Moment = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2027-02-18T12:00:00Z"]}),
 ]
 Flag = Annotated[bool, BeforeValidator(_flag)]
+Network = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=60,
+        description="CIDR, or an address alone.",
+        examples=["192.0.2.0/24", "2001:db8::/32"],
+    ),
+]
+Rate = Annotated[str, Field(pattern=RATE_PATTERN, description="Up to 1,000,000.", examples=["100/minute"])]
 
 
 def _left_out(schema: dict[str, Any]) -> None:
@@ -120,6 +140,12 @@ class NewKey(Shape):
         " takes none: it ends 90 days after it's created.",
         json_schema_extra=_left_out,
     )
+    networks: list[Network] = Field(
+        default=[],
+        max_length=MOST_NETWORKS,
+        description="Where it may be used from; none for anywhere.",
+    )
+    rate: Rate | None = Field(default=None, description="How often it may be used; null for no limit.")
     note: str = Field(default="", max_length=NOTE_LENGTH, examples=["Runs on the build server."])
 
     def draft(self, at: datetime) -> Draft:
@@ -132,6 +158,8 @@ class NewKey(Shape):
             note=self.note,
             channel=self.channel,
             holder=self.holder,
+            networks=tuple(self.networks),
+            rate=self.rate or "",
         )
 
     def _end(self, at: datetime) -> datetime | None:
@@ -158,6 +186,13 @@ class KeyChanges(Shape):
     expires_at: Moment | None = Field(
         default=None, description="Null for never. Not of an agent key.", json_schema_extra=_left_out
     )
+    networks: list[Network] = Field(
+        default=[],
+        max_length=MOST_NETWORKS,
+        description="All of them, not only new ones; none for anywhere.",
+        json_schema_extra=_left_out,
+    )
+    rate: Rate | None = Field(default=None, description="Null for no limit.", json_schema_extra=_left_out)
 
     def edit(self) -> Edit:
         given = self.model_fields_set
@@ -166,6 +201,8 @@ class KeyChanges(Shape):
             note=self.note if "note" in given else None,
             scopes=tuple(self.scopes) if "scopes" in given else None,
             expires_at=(self.expires_at or NEVER_EXPIRES) if "expires_at" in given else None,
+            networks=tuple(self.networks) if "networks" in given else None,
+            rate=(self.rate or "") if "rate" in given else None,
         )
 
 
@@ -352,6 +389,7 @@ _FORMS: Final = {
     KEY_ID_PATTERN: "Use a key id: 12 letters and digits.",
     SLUG_PATTERN: "Use small letters, digits and hyphens.",
     SCOPE_PATTERN: "Write it as resource:action, such as sources:read.",
+    RATE_PATTERN: "Use a number per second, minute, hour or day, such as 100/minute.",
 }
 _SENTENCES: Final = {
     "missing": "It is missing.",

@@ -1,6 +1,6 @@
 """The console's pages about keys. Each fetches through the door, calls a verb and answers."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
@@ -12,17 +12,22 @@ from django.utils.text import slugify
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from keys import lifecycle
-from keys.forms import EditForm, KeyForm, RenewForm, RevokeForm, RotateForm
+from config.fragments import answer, is_fragment
+from keys import lifecycle, usage
+from keys.first_calls import FirstCall
+from keys.forms import KeyForm
+from keys.forms_life import EditForm, RenewForm, RevokeForm, RotateForm
+from keys.kinds import PICKS_SCOPES
 from keys.listing import PROJECT_KEYS, tab_of
 from keys.models import Key
 from keys.permissions import may_edit, may_renew
-from keys.rows import Row, allowed, in_use
+from keys.rows import Row, allowed, in_use, limits_of
 from keys.timeline import last_change, told
 from keys.verification import proves
 from keys.views import pages
 from keys.views.channel_pages import came_from
 from keys.views.pages import GetOrPost
+from keys.widening import widening
 from projects.access import Access, project_for
 from projects.forms import QuietForm
 from projects.models import AuditEvent, Role
@@ -57,17 +62,41 @@ def key_detail(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
     key = pages.key_of(access, key_id)
     actor, at = access.actor(request), timezone.now()
     events = AuditEvent.objects.filter(project_id=access.project.pk, object_kind="key", object_id=key_id)
+    catalogue = access.project.scopes()
+    used, unused = usage.scopes(key, catalogue)
     context = {
         "row": Row.of(key, actor, at),
+        "stopping": usage.stopping(key, at),
+        "month": usage.month(key, at),
+        "used": used,
+        "unused": unused,
+        "places": usage.places(key),
         "channel": key.channel,
-        "scopes": key.grant.listed(access.project.scopes()),
+        "scopes": key.grant.listed(catalogue),
         "environment": key.get_environment_display(),
+        "limits": limits_of(key),
         "may_renew_automator": key.is_protected and allowed(may_renew, actor, key),
         "predecessor": Key.objects.filter(successor=key).first(),
         "successor": Key.objects.filter(predecessor=key).first(),
         "timeline": [told(event) for event in events.order_by("-number")[:100]],
     }
     return render(request, "keys/key_detail.html", pages.context(access, tab_of(key), **context))
+
+
+@require_safe
+@never_cache
+def key_first_call(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
+    """Whether the key was used since its secret was shown: asked by that dialog until it was.
+
+    While it wasn't, the dialog is answered with nothing: what stands there stays.
+    """
+    access = project_for(request.user, slug)
+    key, at = pages.key_of(access, key_id), timezone.now()
+    proof = FirstCall.of(key, _since(request, key), at)
+    if proof.polls and is_fragment(request):
+        return HttpResponse(status=204, headers={"Vary": "HX-Request"})
+    shown = pages.context(access, tab_of(key), key=key, proof=proof)
+    return answer(request, "keys/key_first_call.html", shown, partial="proof")
 
 
 @require_POST
@@ -116,7 +145,9 @@ def key_edit(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
     access = project_for(request.user, slug, at_least=Role.OPERATOR)
     key, at = pages.key_of(access, key_id), timezone.now()
     may_edit(access.actor(request), key)
-    form = EditForm(pages.posted(request), key=key)
+    catalogue = access.project.catalogue() if key.type in PICKS_SCOPES else []
+    seen: dict[str, Any] = {"key": key, "role": access.role, "catalogue": catalogue, "at": at}
+    form = EditForm(pages.posted(request), request=request, **seen)
     try:
         lifecycle.refuse_editing(key, at)
         if request.method == "POST" and form.is_valid():
@@ -147,8 +178,13 @@ def key_revoke(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
     except lifecycle.Conflict as conflict:
         return pages.conflict(request, access, conflict)
     row = Row.of(key, access.actor(request), at)
-    left = _left_behind(access, key, at)
-    shown = {"key": key, "row": row, "in_use": busy, **left, **pages.way_back(came_from(request, key))}
+    shown: dict[str, Any] = {
+        "key": key,
+        "row": row,
+        "in_use": busy,
+        "week": usage.this_week(key, at) if busy else "",
+    }
+    shown |= {**_left_behind(access, key, at), **pages.way_back(came_from(request, key))}
     return pages.form(request, access, tab_of(key), "keys/key_revoke.html", form, **shown)
 
 
@@ -184,6 +220,7 @@ def key_pause(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
     except lifecycle.Conflict as conflict:
         return pages.conflict(request, access, conflict)
     shown: dict[str, Any] = {"key": key, "row": Row.of(key, actor, at), "in_use": in_use(key, at)}
+    shown["week"] = usage.this_week(key, at)
     return pages.form(request, access, tab_of(key), "keys/key_pause.html", QuietForm(), **shown)
 
 
@@ -223,6 +260,17 @@ def key_env(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
     return response
 
 
+def _since(request: HttpRequest, key: Key) -> datetime:
+    """Return when the secret was shown, as the dialog says; else when the key was made. Raises Http404."""
+    text = request.GET.get("since")
+    if text is None:
+        return key.created_at
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        raise Http404 from None
+
+
 def _version(request: HttpRequest) -> int | None:
     """Return the version of the secret that a page showed; None where it was sent without."""
     text = request.POST.get("version", "")
@@ -237,12 +285,13 @@ def _left_behind(access: Access, key: Key, at: datetime) -> dict[str, Any]:
     return {"issued": named, "issued_count": count, "issued_more": count - NAMED_AT_MOST}
 
 
-def _edit(request: HttpRequest, access: Access, key: Key, form: EditForm, at: datetime) -> HttpResponse:
+def _edit(request: HttpRequest, access: Access, before: Key, form: EditForm, at: datetime) -> HttpResponse:
     version = form.cleaned_data["version"]
     key = lifecycle.edit(
-        access.project, key.key_id, form.edit(), actor=access.actor(request), at=at, version=version
+        access.project, before.key_id, form.edit(), actor=access.actor(request), at=at, version=version
     )
-    return pages.back(request, access, key, f"{key.name} was saved.", focus=key.key_id)
+    more = widening(before, key)
+    return pages.back(request, access, key, f"{key.name} was saved.{more}", focus=key.key_id)
 
 
 def _revoke(request: HttpRequest, access: Access, key: Key, reason: str, at: datetime) -> HttpResponse:

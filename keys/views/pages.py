@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods
 from config.fragments import answer, current_path, current_query, go_to, into, is_fragment, see_other, then
 from keys import lifecycle
 from keys.channel_lists import next_key
+from keys.first_calls import FirstCall
 from keys.forms import AgentForm, KeyForm
 from keys.listing import BadCursor, Listing, Tab, holds_pasted_key, search_query, tab_of
 from keys.models import Key
@@ -108,7 +109,7 @@ def once(
 
     `channel` is the one in whose table the key was generated.
     """
-    key = issued.key
+    key, at = issued.key, timezone.now()
     shown = context(
         access,
         tab_of(key),
@@ -116,6 +117,7 @@ def once(
         token=issued.token,
         tag=key.get_type_display(),
         whoami=request.build_absolute_uri(reverse("whoami")),
+        proof=FirstCall(since=Moment.of(at)),
         **way_back(channel or came_from(request, key)),
     )
     return answer(request, "keys/key_once.html", shown, partial="dialog")

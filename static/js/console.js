@@ -195,6 +195,7 @@ on("htmx:beforeOnLoad", (event) => {
   const reference = xhr.getResponseHeader("X-Request-Id"); // where it's missing, a proxy answered
   const isPage = /<html[\s>]/i.test(xhr.response); // never put inside a dialog or a table
   if (xhr.getResponseHeader("HX-Redirect")) leaving = true;
+  if (!requestConfig.triggeringEvent) return xhr.status < 400 || event.preventDefault(); // nobody asked: a poll
   if (xhr.status < 400) return all(".notice").forEach((box) => box.replaceChildren());
   if (xhr.status !== 401 && xhr.status < 500 && !isPage) return;
   event.preventDefault();
@@ -203,8 +204,7 @@ on("htmx:beforeOnLoad", (event) => {
   else if (xhr.status < 500) refused(event.detail);
   else offerRetry(event, reference ? `Something broke on our side. Nothing was changed. Reference ${reference}.` : LOST);
 });
-on("htmx:sendError", offerRetry);
-on("htmx:timeout", offerRetry);
+for (const name of ["htmx:sendError", "htmx:timeout"]) on(name, (event) => event.detail.requestConfig.triggeringEvent && offerRetry(event));
 
 function retry() {
   const { elt, triggeringEvent } = failed;

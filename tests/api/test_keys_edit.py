@@ -96,6 +96,13 @@ def test_a_key_of_another_project_is_404(api: Api, method: str) -> None:
         ({"expires_at": "2099-02-18T12:00:00Z"}, {"expires_at": "2099-02-18T12:00:00Z"}),
         ({"expires_at": None}, {"expires_at": None}),
         (
+            {"networks": ["10.0.0.0/8", "::ffff:192.0.2.7"]},
+            {"networks": ["10.0.0.0/8", "192.0.2.7/32"]},
+        ),
+        ({"networks": []}, {"networks": []}),
+        ({"rate": "100/minute"}, {"rate": "100/minute"}),
+        ({"rate": None}, {"rate": None}),
+        (
             {"name": "New", "note": "n", "scopes": ["chat:read"]},
             {"name": "New", "note": "n", "scopes": ["chat:read"]},
         ),
@@ -105,8 +112,10 @@ def test_a_key_of_another_project_is_404(api: Api, method: str) -> None:
 def test_what_is_sent_is_changed_and_nothing_else(
     api: Api, make: MakeKey, at: datetime, changes: dict[str, Any], shown: dict[str, Any]
 ) -> None:
-    issued = make(note="Before.", expires_at=at + timedelta(days=30))
+    limits = {"networks": ["192.0.2.0/24"], "rate": "5/second"}
+    issued = make(note="Before.", expires_at=at + timedelta(days=30), **limits)
     before = api.get(url(issued)).body
+    assert (before["networks"], before["rate"]) == (["192.0.2.0/24"], "5/second")
     answer = api.patch(url(issued), {"version": 1} | changes)
     assert answer.status == 200
     assert answer.body == before | shown | {"version": 2}
@@ -154,6 +163,7 @@ def test_a_stale_version_changes_nothing_and_says_the_one_of_now(api: Api, make:
 
 
 TIME = "Use a time such as 2027-02-18T12:00:00Z."
+RATE = "Use a number per second, minute, hour or day, such as 100/minute."
 
 
 @pytest.mark.parametrize(
@@ -176,6 +186,14 @@ TIME = "Use a time such as 2027-02-18T12:00:00Z."
         ({"version": 1, "name": "Boss"}, {"name": "Another key is called “Boss”."}),
         ({"version": 1, "expires_at": "tomorrow"}, {"expires_at": TIME}),
         ({"version": 1, "expires_at": "2020-01-01T00:00:00Z"}, {"expires_at": "Choose a date after today."}),
+        ({"version": 1, "networks": None}, {"networks": "Use a list."}),
+        ({"version": 1, "networks": ["10.0.0.0/33"]}, {"networks": "“10.0.0.0/33” is not a network."}),
+        ({"version": 1, "networks": [""]}, {"networks.0": "It is empty."}),
+        ({"version": 1, "networks": ["::/0"] * 51}, {"networks": "Use 50 or fewer."}),
+        ({"version": 1, "rate": 100}, {"rate": "Use text."}),
+        ({"version": 1, "rate": "100/fortnight"}, {"rate": RATE}),
+        ({"version": 1, "rate": "0/minute"}, {"rate": RATE}),
+        ({"version": 1, "rate": "9999999/day"}, {"rate": f"Use a number up to 1,000,000{RATE[12:]}"}),
         ({"version": 1, "type": "privileged"}, {"type": "There is no such member."}),
         ({"version": 1, "environment": "test"}, {"environment": "There is no such member."}),
     ],

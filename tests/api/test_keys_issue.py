@@ -70,6 +70,21 @@ def test_what_is_left_out_is_restricted_live_and_lasts_90_days(api: Api, at: dat
     assert timedelta(days=90) - lasts < timedelta(minutes=1)
 
 
+def test_limits_are_kept_and_hold(api: Api) -> None:
+    limits = {"networks": ["192.0.2.7", "2001:DB8::/32"], "rate": "3/hour"}
+    body = issued(api, **limits)
+    assert (body["networks"], body["rate"]) == (["192.0.2.7/32", "2001:db8::/32"], "3/hour")
+    answer = Api(body["token"]).get("/api/v1/whoami")
+    assert (answer.status, answer.code) == (403, "network-not-allowed")
+
+
+def test_a_wrong_network_is_named_with_all_else_that_is_wrong(api: Api) -> None:
+    answer = api.post(KEYS, NEW | {"name": "", "networks": ["192.0.2.1/24"], "rate": "9999999/day"})
+    assert answer.status == 422
+    assert sorted(answer.wrong) == ["name", "networks", "rate"]
+    assert answer.wrong["networks"] == "“192.0.2.1/24” is not a network."
+
+
 def test_null_is_for_ever(api: Api) -> None:
     body = issued(api, expires_at=None)
     assert body["expires_at"] is None

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Final
 
@@ -19,7 +19,7 @@ from keys import lifecycle, recovery
 from keys.channels import close_channel, create_channel, edit_channel
 from keys.drafts import Draft, Edit
 from keys.kinds import NEVER_EXPIRES, KeyType
-from keys.models import Key, KeyActivity, ProviderKey
+from keys.models import DayCount, Key, KeyActivity, ProviderKey, ScopeUse, SourceUse
 from keys.permissions import KeyActor
 from keys.provider_drafts import ProviderEdit
 from keys.providers import edit_provider_key as edit_elsewhere
@@ -110,6 +110,7 @@ def furnish(project: Project, owner: User, operator: User, at: datetime) -> None
         ended = at - timedelta(days=days_ago)
         lifecycle.revoke(project, key.key_id, actor=acting(operator, project), at=ended, reason=reason)
     furnish_channels(project, owner, operator, at)
+    count_uses(project, at)
 
 
 def furnish_channels(project: Project, owner: User, operator: User, at: datetime) -> None:
@@ -143,6 +144,44 @@ def furnish_agents(make: Callable[..., Key], at: datetime) -> None:
     gone = make("Beta agent", 60, **agent)
     actor = Actor.system("Mara Lindqvist")
     lifecycle.revoke(gone.project, gone.key_id, actor=actor, at=at - timedelta(days=3), reason="Replaced")
+
+
+def count_uses(project: Project, at: datetime) -> None:
+    """Give some keys the use of a month: a busy one, one that rests at weekends, one with refusals."""
+    today = at.astimezone(UTC).date()
+    for name, counts in (
+        ("Zendesk sync", (41, 52, 48, 60, 44, 3, 2)),
+        ("Teams bot", (900, 1100, 980, 1204, 30, 20, 700)),
+        ("Docs crawler", (0, 0, 0, 0, 0, 31, 0)),
+        ("Release agent", (5, 0, 9, 12)),
+    ):
+        key = Key.objects.get(project=project, name=name)
+        rows = [(ago, counts[ago % len(counts)]) for ago in range(30)]
+        days = [
+            DayCount(key=key, day=today - timedelta(days=ago), outcome="valid", count=count)
+            for ago, count in rows
+            if count
+        ]
+        DayCount.objects.bulk_create(days)
+    bot = Key.objects.get(project=project, name="Teams bot")
+    for ago, outcome, count in (
+        (1, "scope-missing", 410),
+        (9, "rate-limited", 77),
+        (10, "rate-limited", 1300),
+    ):
+        DayCount.objects.create(key=bot, day=today - timedelta(days=ago), outcome=outcome, count=count)
+    for scope, ago in (("chat:send", 0), ("sources:read", 12)):
+        ScopeUse.objects.create(key=bot, scope=scope, last_used_on=today - timedelta(days=ago))
+    for address, client, count in (
+        ("52.112.3.9", "MS Teams", 20111),
+        ("2001:db8:85a3:1234:5678:8a2e:370:7334", "python-requests", 8),
+        ("192.0.2.41", "", 1),
+        ("", "", 77),
+    ):
+        first, last = at - timedelta(days=27), at - timedelta(minutes=2 + 3 * len(client))
+        SourceUse.objects.create(
+            key=bot, address=address, client=client, count=count, first_used_at=first, last_used_at=last
+        )
 
 
 def used(key: Key, at: datetime, **ago: float) -> None:
@@ -1097,6 +1136,40 @@ def agent_expired(page: Page) -> None:
     at_key(page, "Old scout")
 
 
+# Use
+
+
+@scene("a busy key")
+def busy_key(page: Page) -> None:
+    at_key(page, "Teams bot")
+    page.get_by_text("Show as table").click()
+    expect(page.get_by_role("table", name="Checks of the last 30 days (UTC)")).to_be_visible()
+
+
+@scene("a key that was never used")
+def unused_key(page: Page) -> None:
+    at_key(page, "Nightly export")
+
+
+@scene("first call seen")
+def first_call_seen(page: Page) -> None:
+    page.goto(steps.KEYS)
+    page.get_by_role("link", name="Create API key").click()
+    settled(page, "Create API key")
+    page.get_by_label("Key name").fill("Docs reader")
+    page.get_by_label("Sources: read").check()
+    page.get_by_role("button", name="Generate").click()
+    expect(page.get_by_text("Waiting for the first call…")).to_be_visible()
+    key = Key.objects.get(name="Docs reader")
+    used(key, timezone.now() + timedelta(seconds=1))
+    expect(page.get_by_text("First call seen from 192.0.2.41")).to_be_visible()
+
+
+@scene("first call, page", javascript=False)
+def first_call_page(page: Page) -> None:
+    at_key(page, "Nightly export", f"first-call/?since={timezone.now():%Y-%m-%dT%H:%M:%SZ}")
+
+
 # Edit
 
 
@@ -1128,6 +1201,66 @@ def edit_overtaken(page: Page) -> None:
     page.get_by_label("Key name").fill("Billing of the shop")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Ada Okafor changed this key")).to_be_visible()
+
+
+@scene("edit access and limits")
+def edit_access(page: Page) -> None:
+    crawler = Key.objects.get(name="Docs crawler", project__slug="acme")
+    limits = Edit(networks=["192.0.2.0/24", "2001:db8:85a3::/48"], rate="100/minute")
+    lifecycle.edit(
+        crawler.project, crawler.key_id, limits, actor=Actor.system(), at=timezone.now(), version=1
+    )
+    at_key(page, "Docs crawler")
+    page.get_by_role("link", name="Edit Docs crawler").click()
+    settled(page, "Edit Docs crawler")
+    expect(page.get_by_label("Allowed networks")).to_be_visible()
+
+
+@scene("edit access refused", complaints=(422,))
+def edit_access_refused(page: Page) -> None:
+    edit_access(page)
+    page.get_by_label("Allowed networks").fill("10.0.0.0/33")
+    page.get_by_label("Rate limit").fill("many")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("There is a problem")).to_be_visible()
+
+
+@scene("edit access, with the password")
+def edit_access_password(page: Page) -> None:
+    edit_access(page)
+    page.get_by_label("Keys: read").check()
+
+
+@scene("edit access overtaken", complaints=(409,))
+def edit_access_overtaken(page: Page) -> None:
+    edit_access(page)
+    project, at = Project.objects.get(slug="acme"), timezone.now() - timedelta(seconds=12)
+    changes = Edit(scopes=["chat:read"], networks=["10.0.0.0/8"], rate="", expires_at=NEVER_EXPIRES)
+    admin = Actor.system("Ada Okafor")
+    lifecycle.edit(project, key_id("Docs crawler"), changes, actor=admin, at=at, version=2)
+    page.get_by_label("Expires").select_option("365")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Ada Okafor changed this key")).to_be_visible()
+
+
+@scene("edited to more access")
+def edited_access(page: Page) -> None:
+    edit_access(page)
+    page.get_by_label("Chat: send").check()
+    page.get_by_label("Rate limit").fill("")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("More access than before: chat:send; without a rate limit.")).to_be_visible()
+    at_key(page, "Docs crawler")
+
+
+@scene("create with limits")
+def create_with_limits(page: Page) -> None:
+    page.goto(steps.KEYS)
+    page.get_by_role("link", name="Create API key").click()
+    settled(page, "Create API key")
+    page.locator("summary").filter(has_text="Limits").click()
+    expect(page.get_by_label("Allowed networks")).to_be_visible()
+    page.get_by_label("Allowed networks").fill("192.0.2.0/24")
 
 
 @scene("edit, page", javascript=False)

@@ -143,7 +143,7 @@ def test_a_key_is_renamed_in_its_row(agents: Page, javascript: bool) -> None:
     if javascript:
         expect(agents.get_by_role("link", name="Shipping agent", exact=True)).to_be_focused()
     agents.get_by_role("link", name="Shipping agent", exact=True).click()
-    expect(agents.get_by_text("Ships on Fridays")).to_be_visible()
+    expect(agents.get_by_role("definition").filter(has_text="Ships on Fridays")).to_be_visible()
 
 
 def test_cancel_changes_nothing(agents: Page, javascript: bool) -> None:

@@ -1,12 +1,17 @@
 """Signed out in the middle of a form, and a server that doesn't answer: nothing typed is lost."""
 
+import re
 from collections.abc import Callable
 
 import pytest
 from django.contrib.sessions.models import Session
+from django.utils import timezone
 from playwright.sync_api import Locator, Page, Route, expect
 
+from keys.activity import activity
 from keys.models import Key
+from keys.sources import Source
+from keys.verification import check
 from projects.models import Project, User
 from tests.browser import steps
 from tests.browser.conftest import Complaints
@@ -17,6 +22,7 @@ AWAY = "Keyrack can't be reached. Nothing was lost: what you typed is still here
 
 ABORTED = (r"Failed to load resource: net::ERR_FAILED", r"htmx:.*")
 BAD_GATEWAY = (502,)
+FIRST_CALL = "**/first-call/**"
 
 
 def sign_out_at_the_server(page: Page) -> None:
@@ -178,3 +184,43 @@ def test_an_error_of_the_server_gives_its_reference(
     monkeypatch.undo()
     notice.get_by_role("button", name="Try again").click()
     steps.shown_token(page)
+
+
+def test_whoever_waits_for_the_first_call_is_told_of_it_and_of_nothing_that_fails(
+    page: Page, complaints: Complaints
+) -> None:
+    """Nobody has asked for what the dialog asks every two seconds: it says nothing until it has news."""
+    complaints.allow(401, *ABORTED)
+    page.clock.install()
+    page.reload()
+    token = steps.generate(page)
+    once = steps.panel(page, "Copy your key now")
+    sessions, cookies = [*Session.objects.all()], page.context.cookies()
+    sign_out_at_the_server(page)
+    with page.expect_response(FIRST_CALL) as refused:
+        page.clock.run_for(2000)
+    assert refused.value.status == 401
+    says_nothing(once)
+    Session.objects.bulk_create(sessions)
+    page.context.add_cookies(cookies)  # type: ignore[arg-type]  # what was read is what can be set
+    page.route(FIRST_CALL, abort)
+    with page.expect_event("requestfailed"):
+        page.clock.run_for(2000)
+    says_nothing(once)
+    page.unroute(FIRST_CALL)
+    with page.expect_response(FIRST_CALL) as nothing:
+        page.clock.run_for(2000)
+    assert nothing.value.status == 204
+    says_nothing(once)
+    assert check(token, at=timezone.now(), source=Source("192.0.2.41", "curl")).is_valid
+    activity.flush()
+    page.clock.run_for(2000)
+    expect(once.get_by_text("First call seen from 192.0.2.41")).to_be_visible()
+    assert steps.shown_token(page) == token
+
+
+def says_nothing(once: Locator) -> None:
+    # Once the answer has been dealt with.
+    still = re.compile("^Waiting for the first call…")
+    expect(once.locator("#first-call:not(.htmx-request)")).to_have_text(still)
+    expect(once.get_by_role("alert")).to_have_count(0)

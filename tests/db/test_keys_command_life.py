@@ -94,3 +94,47 @@ def test_a_token_in_an_argument_is_never_repeated(project: Project, issued: Issu
     error = refused(exits.MISUSED, verb, "acme", issued.token)
     assert issued.token not in error
     assert "looks like a key" in error
+
+
+# edit
+
+
+def test_edit_changes_what_is_said_and_nothing_else(project: Project, issued: Issued) -> None:
+    said = run(
+        "edit", "acme", issued.key.key_id, "--name", "Wiki crawler", "--scope", "chat:read", "--network",
+        "10.0.0.0/8", "--network", "192.0.2.7", "--rate", "100/hour",
+    )  # fmt: skip
+    assert said.out == f"Wiki crawler ({issued.key.key_id}) was saved.\n"
+    key = Key.objects.get(pk=issued.key.pk)
+    assert (key.name, key.scopes, key.networks, key.rate) == (
+        "Wiki crawler", "chat:read", "10.0.0.0/8 192.0.2.7/32", "100/hour",
+    )  # fmt: skip
+    assert (key.expires_at, key.note, key.version) == (issued.key.expires_at, "", 2)
+    row = run("edit", "acme", key.key_id, "--any-network", "--no-rate", "--expires-in", "30d", "--json").row
+    assert (row["networks"], row["rate"], row["version"]) == ([], None, 3)
+    assert row["expires_at"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ([], exits.MISUSED, "Say what to change"),
+        (["--network", "10.0.0.0/33"], exits.REFUSED, "networks: “10.0.0.0/33” is not a network."),
+        (["--rate", "many"], exits.REFUSED, "rate: Use a number up to 1,000,000"),
+        (["--expires-on", "2020-01-01"], exits.REFUSED, "expires_at: Choose a date after today."),
+        (["--name", ""], exits.REFUSED, "name: Enter a name."),
+        (["--name", "New", "--version", "7"], exits.CONFLICT, "This key was changed meanwhile."),
+        (["--network", "10.0.0.0/8", "--any-network"], exits.MISUSED, "not allowed with"),
+    ],
+    ids=str,
+)
+def test_edit_refuses_and_changes_nothing(
+    project: Project, issued: Issued, arguments: list[str], code: int, said: str
+) -> None:
+    assert said in refused(code, "edit", "acme", issued.key.key_id, *arguments)
+
+
+def test_issue_takes_limits(project: Project) -> None:
+    limits = ("--network", "192.0.2.0/24", "--rate", "5/second")
+    row = run("issue", "acme", "Limited", "--scope", "sources:read", *limits, "--json").row
+    assert (row["networks"], row["rate"]) == (["192.0.2.0/24"], "5/second")

@@ -1,4 +1,4 @@
-"""`manage.py tend`: projects that were deleted long ago lose their rows, and nonces are forgotten."""
+"""`manage.py tend`: projects that were deleted long ago lose their rows; nonces and old counts go."""
 
 import io
 import os
@@ -14,34 +14,60 @@ from django.db import OperationalError, connection
 from django.db.models import Model
 
 from keys import lifecycle, purging
+from keys.activity import Activity
 from keys.drafts import Draft
 from keys.kinds import KeyType, Provider
 from keys.lifecycle import AlreadyIssued
 from keys.management.commands import tend
-from keys.models import IssueNonce, Key, KeyActivity, ProviderKey, Upstream
+from keys.models import (
+    DayCount,
+    HourCount,
+    IssueNonce,
+    Key,
+    KeyActivity,
+    ProviderKey,
+    ScopeUse,
+    SourceUse,
+    StrayCount,
+    Upstream,
+)
 from keys.permissions import KeyActor
 from keys.purging import purge, rows_of, tables
+from keys.sources import Source
 from projects import audit
 from projects.audit import Actor
 from projects.lifecycle import create_project, delete_project
-from projects.models import AuditChain, AuditEvent, Channel, Membership, Project, Resource, User
+from projects.models import (
+    AuditChain,
+    AuditEvent,
+    Channel,
+    Invitation,
+    Membership,
+    Project,
+    Resource,
+    Role,
+    User,
+)
 from tests.db.racing import race
 from tests.db.watching import DiskFull, failing_at, verbs
-from tests.factories import ChannelFactory, IssuedFactory, MembershipFactory, ProjectFactory
+from tests.factories import ChannelFactory, IssuedFactory, MembershipFactory, ProjectFactory, invited
 
 pytestmark = pytest.mark.django_db
 
 SYSTEM: Final = Actor.system()
 LONG_AGO: Final = timedelta(days=31)
+NOTHING_OLD: Final = ["0 spent nonces forgotten.", "0 old counts deleted."]
 ALL: Final[tuple[type[Model], ...]] = (
-    Key, KeyActivity, IssueNonce, Channel, ProviderKey, Upstream, Membership, Resource,
+    Key, KeyActivity, IssueNonce, Channel, ProviderKey, Upstream, Membership, Resource, Invitation,
+    HourCount, DayCount, ScopeUse, SourceUse,
 )  # fmt: skip
 
 
 def fill(project: Project, at: datetime) -> None:
     """Give a project rows in every table: keys that others have made, ended ones, a channel with its key."""
-    MembershipFactory(project=project)
+    invited(project, MembershipFactory(project=project, role=Role.OWNER).user)
     boss = IssuedFactory(project=project, at=at, type=KeyType.PRIVILEGED, nonce="once").key
+    count(boss, at)
     draft = Draft("Deploy", scopes=["sources:read"])
     lifecycle.issue(project, draft, actor=KeyActor.acting(boss), at=at, nonce="twice")
     revoked = IssuedFactory(project=project, at=at).key
@@ -54,6 +80,16 @@ def fill(project: Project, at: datetime) -> None:
         created_by_label="x",
     )  # fmt: skip
     Upstream.objects.create(project=project, slug="openai", provider_key=provider_key)
+
+
+def count(key: Key, at: datetime, times: int = 7) -> None:
+    """Give a key a count of each kind at a time."""
+    hour = at.replace(minute=0, second=0, microsecond=0)
+    HourCount.objects.create(key=key, hour=hour, outcome="valid", count=times)
+    DayCount.objects.create(key=key, day=at.date(), outcome="valid", count=times)
+    ScopeUse.objects.create(key=key, scope=f"sources:s{at:%y%m%d}", last_used_on=at.date())
+    client = f"{at:%y%m%d}"
+    SourceUse.objects.create(key=key, client=client, count=times, first_used_at=at, last_used_at=at)
 
 
 @pytest.fixture
@@ -92,7 +128,7 @@ def test_what_holds_a_reference_goes_first() -> None:
 
 def test_it_purges_all_but_the_project_itself_and_its_events(gone: Project, at: datetime) -> None:
     before, rows = verbs(gone), rows_of(gone)
-    assert run() == [f"gone: purged, {rows} rows.", "0 spent nonces forgotten."]
+    assert run() == [f"gone: purged, {rows} rows.", *NOTHING_OLD]
     assert left(gone) == {}
     assert Project.objects.get(pk=gone.pk).deleted_at == gone.deleted_at
     assert verbs(gone) == [*before, "project.purged"]
@@ -123,7 +159,7 @@ def test_people_and_other_projects_stay_as_they_are(gone: Project, project: Proj
 
 
 def test_the_days_can_be_chosen(gone: Project) -> None:
-    assert run(keep_days=timedelta(days=32)) == ["2 spent nonces forgotten."]
+    assert run(keep_days=timedelta(days=32))[0] == "2 spent nonces forgotten."
     assert left(gone)
     call_command("tend", "--keep-days", "31", stdout=io.StringIO())
     assert left(gone) == {}
@@ -149,7 +185,7 @@ def test_a_dry_run_says_it_and_does_nothing(gone: Project) -> None:
 def test_a_second_run_finds_nothing_to_do(gone: Project) -> None:
     run()
     events = verbs(gone)
-    assert run() == ["0 spent nonces forgotten."]
+    assert run() == NOTHING_OLD
     assert verbs(gone) == events
 
 
@@ -168,11 +204,7 @@ def test_it_says_how_far_it_is(gone: Project, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(tend, "_SAID_EVERY_SECONDS", 0.0)
     rows = rows_of(gone)
     said = run()
-    assert said[-3:] == [
-        f"gone: {rows} of {rows} rows",
-        f"gone: purged, {rows} rows.",
-        "0 spent nonces forgotten.",
-    ]
+    assert said[-4:] == [f"gone: {rows} of {rows} rows", f"gone: purged, {rows} rows.", *NOTHING_OLD]
     assert len(said) > 5
 
 
@@ -279,7 +311,7 @@ def test_two_at_once_share_the_work(at: datetime) -> None:
 def test_a_nonce_is_forgotten_a_week_after_it_was_spent(project: Project, at: datetime) -> None:
     for age, nonce in ((8, "old"), (6, "young")):
         IssuedFactory(project=project, at=at - timedelta(days=age), nonce=nonce)
-    assert run() == ["1 spent nonce forgotten."]
+    assert run() == ["1 spent nonce forgotten.", "0 old counts deleted."]
     with pytest.raises(AlreadyIssued):
         IssuedFactory(project=project, nonce="young")
     assert IssuedFactory(project=project, nonce="old").key
@@ -290,3 +322,63 @@ def test_many_are_forgotten_in_batches(project: Project, at: datetime) -> None:
         IssuedFactory(project=project, at=at - timedelta(days=8), nonce=f"{number}")
     assert list(purging.forget_nonces(at, size=2)) == [2, 2, 1]
     assert not IssueNonce.objects.exists()
+
+
+# Counts
+
+
+def test_counts_go_by_their_age_hours_first(project: Project, at: datetime) -> None:
+    key = IssuedFactory(project=project, at=at).key
+    for days in (1, 3, 89, 91, 399, 402):
+        count(key, at - timedelta(days=days), times=days)
+        StrayCount.objects.create(day=(at - timedelta(days=days)).date(), outcome="unknown", count=days)
+    by_day = [row.count for row in DayCount.objects.order_by("-day")]
+    assert run()[-1] == "11 old counts deleted."
+    assert [row.count for row in HourCount.objects.all()] == [1]
+    # What the hours have counted stays in their days.
+    assert [row.count for row in DayCount.objects.order_by("-day")] == by_day[:-1]
+    assert [row.count for row in StrayCount.objects.order_by("-day")] == by_day[:-1]
+    assert ScopeUse.objects.count() == 5
+    assert [row.count for row in SourceUse.objects.order_by("-last_used_at")] == [1, 3, 89]
+    assert run() == NOTHING_OLD
+
+
+def test_counts_of_keys_that_are_gone_go_too(at: datetime) -> None:
+    HourCount.objects.create(key_id=10**9, hour=at - timedelta(days=3), outcome="valid", count=1)
+    assert run()[-1] == "1 old count deleted."
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_that_forget_at_once_share_the_work_while_checks_are_counted(
+    project: Project, at: datetime
+) -> None:
+    issued = [IssuedFactory(project=project, at=at) for _ in range(3)]
+    old = at - timedelta(days=91)
+    for each in issued:
+        for number in range(20):
+            hour = at - timedelta(days=3, hours=number)
+            HourCount.objects.create(key=each.key, hour=hour, outcome="valid", count=1)
+        SourceUse.objects.create(key=each.key, client="curl", count=1, first_used_at=old, last_used_at=old)
+
+    def tend() -> int:
+        return sum(purging.forget_counts(at, size=4))
+
+    def serve() -> int:
+        counters = Activity()
+        for _ in range(10):
+            for each in issued:
+                counters.note(each.key.pk, "valid", at, Source(None, "curl"), used=True)
+            counters.flush()
+        return 0
+
+    first, second, served = race(tend, tend, serve)
+    assert isinstance(first, int), first
+    assert isinstance(second, int), second
+    assert served == 0
+    assert [row.count for row in HourCount.objects.all()] == [10] * 3
+    # Whether it came before its old row went, or after: the use that was counted meanwhile is there.
+    left = {use.key_id: use for use in SourceUse.objects.all()}
+    assert len(left) == 3
+    kept = sum(use.first_used_at == old for use in left.values())
+    assert {use.count for use in left.values()} <= {10, 11}
+    assert first + second == 60 + 3 - kept

@@ -81,6 +81,7 @@ CONSOLE: Final[dict[str, list[Deed]]] = {
     "key_list": [get()],
     "key_search": [post(VIEWER, sent={"q": "docs"})],
     "key_detail": [get(), get(row="own"), get(row="automator")],
+    "key_first_call": [get(), get(row="own")],
     "key_create": [
         get(OPERATOR),
         post(OPERATOR, "key.issued", RESTRICTED),
@@ -102,7 +103,9 @@ CONSOLE: Final[dict[str, list[Deed]]] = {
         get(ADMIN, "automator"),
         post(ADMIN, "key.renewed", {"version": "1"}, row="automator"),
     ],
-    "key_edit": handled("key.edited", {"version": "1", "name": "Other", "note": ""}),
+    "key_edit": handled(
+        "key.edited", {"version": "1", "name": "Other", "note": "", "scopes": ["sources:read"]}
+    ),
     "key_rotate": handled("key.issued", {"grace_period": "24h"}),
     "key_pause": stopped("key.paused"),
     "key_resume": paused(handled("key.resumed", form=False)),

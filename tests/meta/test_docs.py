@@ -59,7 +59,7 @@ FILES: Final = {"nginx": "nginx.conf", "caddy": "Caddyfile", "traefik": "traefik
 # What runs on the machine, beside Keyrack or inside it.
 ON_THE_MACHINE: Final = {"django-python", "provider-python", "new-sealing-key", "reseal"}
 # Steps of one story, run in their order below.
-STORY: Final = ["rotate-key", "rotate-try", "rotate-stop"]
+STORY: Final = ["rotate-key", "rotate-try", "rotate-wait", "rotate-stop"]
 # Commands for whoever has the machine, in the order in which they are run below.
 COMMANDS: Final = ["audit-verify", "audit-head"]
 
@@ -299,6 +299,7 @@ def test_the_story_of_a_rotation_comes_true(shell: Shell, crawler: Issued, at: d
     (shell.folder / "kept.env").rename(file)
     who: dict[str, Any] = json.loads(shell.output("rotate-try"))
     assert who["key_id"] == new.key_id
+    assert json.loads(shell.output("rotate-wait"))["last_used_at"] is None
     assert json.loads(shell.output("rotate-stop"))["revoked_reason"] == "Everybody has moved."
     assert check(crawler.token, at=at).outcome is Outcome.REVOKED
     assert check(token, at=at).is_valid

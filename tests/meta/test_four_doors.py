@@ -99,8 +99,11 @@ class Console(Door):
         return self._post("agent_create", {**form, "name": name} | ({"scopes": scopes} if scopes else {}))
 
     def edit(self, key: Key, version: int = 1, **changes: str) -> str:
-        form = {"version": version, "name": key.name, "note": key.note}
-        return self._post("key_edit", form | changes, key.key_id)
+        form = {"version": version, "name": key.name, "note": key.note, "scopes": key.scopes.split()}
+        limits = {"networks": "", "rate_count": "", "rate_per": "minute"}
+        if "rate" in changes:
+            limits["rate_count"], limits["rate_per"] = changes.pop("rate").split("/")
+        return self._post("key_edit", {**form, **limits, **changes}, key.key_id)
 
     def renew(self, key: Key) -> str:
         return self._post("key_renew", {"version": key.version}, key.key_id)
@@ -178,7 +181,8 @@ class Json(Door):
         return self._post("", body)
 
     def edit(self, key: Key, version: int = 1, **changes: str) -> str:
-        body = json.dumps({"version": version, **changes})
+        lists = {"networks": [changes.pop("networks")]} if "networks" in changes else {}
+        body = json.dumps({"version": version, **changes, **lists})
         path = f"/api/v1/keys/{key.key_id}"
         return OF_STATUS[self.client.patch(path, body, content_type="application/json").status_code]
 
@@ -220,6 +224,12 @@ class CommandLine(Door):
     def issue_channel(self, name: str, channel: str, holder: str) -> str:
         where = ["--channel", channel, "--holder", holder]
         return self._run("issue", self.project.slug, name, "--type", "channel", "--never", *where)
+
+    def edit(self, key: Key, version: int = 1, **changes: str) -> str:
+        changes = changes or {"name": key.name}
+        options = {"networks": "--network", "rate": "--rate", "name": "--name", "note": "--note"}
+        words = [word for name, value in changes.items() for word in (options[name], value)]
+        return self._run("edit", self.project.slug, key.key_id, "--version", str(version), *words)
 
     def renew(self, key: Key) -> str:
         return self._run("renew", self.project.slug, key.key_id)
@@ -317,7 +327,7 @@ ALL: Final = ("console", "admin", "json", "command line")
 # Channels are for people to make and to end.
 PEOPLE: Final = ("console", "admin")
 MACHINES: Final = ("json", "command line")
-EDITORS: Final = ("console", "json")
+EDITORS: Final = ("console", "json", "command line")
 
 
 def _twice(door: Door, stage: Stage) -> str:
@@ -393,6 +403,14 @@ SCENES: Final = {
         lambda door, stage: door.edit(stage.channel_key(), name="Teams, ward 3"), DONE, EDITORS
     ),
     "edit nothing": Scene(lambda door, stage: door.edit(stage.key().key), DONE, EDITORS),
+    "edit the limits": Scene(
+        lambda door, stage: door.edit(stage.key().key, networks="10.0.0.0/8", rate="100/minute"),
+        DONE,
+        EDITORS,
+    ),
+    "edit to a network that is none": Scene(
+        lambda door, stage: door.edit(stage.key().key, networks="10.0.0.0/33"), REFUSED, EDITORS
+    ),
     "edit to a name that is taken": Scene(
         lambda door, stage: door.edit(stage.key().key, name="automator KEY"), REFUSED, EDITORS
     ),

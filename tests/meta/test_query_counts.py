@@ -10,7 +10,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from keys.kinds import KeyType
-from keys.lifecycle import confirm, renew, revoke
+from keys.lifecycle import confirm, renew, revoke, rotate
+from keys.models import DayCount, ScopeUse, SourceUse
+from projects.audit import Actor
 from projects.lifecycle import add_resource
 from projects.models import Project, User
 from tests.factories import (
@@ -26,9 +28,10 @@ from tests.web.pages import HTMX, Page, signed_in, url_of
 
 pytestmark = pytest.mark.django_db
 
-# The session, the person, the membership with the project, the two tables; the projects of the switcher.
-KEYS_PAGE: Final = 6
-KEYS_FRAGMENT: Final = 5
+# The session, the person, the membership with the project, the two tables, the use of the first one's keys;
+# the projects of the switcher.
+KEYS_PAGE: Final = 7
+KEYS_FRAGMENT: Final = 6
 # A search also counts what it found, in one table or the other.
 SEARCHED: Final = KEYS_PAGE + 1
 # As the keys page; but the members, what they made, what of that was revoked, and who is invited.
@@ -113,7 +116,8 @@ def test_a_pasted_key_of_the_other_tab_takes_two_more(
     found, _ = queries(mara, f"{url_of('agent_list')}?key={key.key_id}")
     elsewhere, page = queries(mara, f"{url_of('key_list')}?key={key.key_id}")
     assert "it is under Agent keys" in page.content.text
-    assert elsewhere == found + 2
+    # And no row whose use is to be drawn.
+    assert elsewhere == found + 2 - 1
 
 
 @pytest.mark.parametrize("rows", [1, 50])
@@ -153,6 +157,36 @@ def test_the_page_of_provider_keys_takes_as_many_for_fifty_rows_as_for_one(
     assert queries(mara, f"{url_of('provider_key_list')}?q=key")[0] == PROVIDERS_PAGE + 1
 
 
+@pytest.mark.parametrize("rows", [1, 50])
+def test_keys_that_are_used_and_rotated_take_one_more(
+    mara: Client, project: Project, at: datetime, rows: int
+) -> None:
+    for number in range(rows):
+        issued = IssuedFactory(project=project, at=at, name=f"Docs {number}", confirmed=True)
+        for outcome in ("valid", "scope-missing"):
+            DayCount.objects.create(key=issued.key, day=at.date(), outcome=outcome, count=7)
+        if number < 25:
+            rotate(project, issued.key.key_id, grace=timedelta(days=7), actor=Actor.system(), at=at)
+    count, page = queries(mara, url_of("key_list"))
+    assert len(page.find("svg", class_="spark")) == min(50, rows + min(rows, 25) + 1)
+    assert count == KEYS_PAGE + 1
+
+
+@pytest.mark.parametrize("rows", [1, 50])
+def test_a_keys_own_page_takes_as_many_for_much_use_as_for_little(
+    mara: Client, project: Project, at: datetime, rows: int
+) -> None:
+    key = IssuedFactory(project=project, at=at).key
+    url = url_of("key_detail", key.key_id)
+    before, _ = queries(mara, url)
+    for number in range(rows):
+        place = {"address": f"192.0.2.{number}", "client": "curl", "count": 1}
+        SourceUse.objects.create(key=key, first_used_at=at, last_used_at=at, **place)
+        ScopeUse.objects.create(key=key, scope=f"sources:s{number}", last_used_on=at.date())
+        DayCount.objects.create(key=key, day=at.date() - timedelta(days=number), outcome="valid", count=1)
+    assert queries(mara, url)[0] == before
+
+
 def test_a_keys_own_page_takes_as_many_for_a_long_life_as_for_a_short_one(
     mara: Client, project: Project, owner: User, at: datetime
 ) -> None:
@@ -164,7 +198,7 @@ def test_a_keys_own_page_takes_as_many_for_a_long_life_as_for_a_short_one(
         key = renew(project, key.key_id, actor=actor, at=at, version=key.version).key
     confirm(project, key.key_id, actor=actor, at=at)
     after, page = queries(mara, url)
-    assert len(page.one("ol").find("li")) == 22
+    assert len(page.one("ol", class_="timeline").find("li")) == 22
     assert after == before
 
 

@@ -1,6 +1,7 @@
 """`make run`, from a copy of the project: what the README promises of it, over real HTTP."""
 
 import http.client
+import json
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http.cookiejar import CookieJar
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlencode, urlsplit, urlunsplit
 from urllib.request import HTTPCookieProcessor, OpenerDirector, build_opener
 
@@ -187,6 +189,34 @@ def test_it_stops_cleanly_and_serves_until_then(copy: Path, database: dict[str, 
         assert "Traceback" not in run.output
         with closing(socket.socket()) as probe:
             assert probe.connect_ex(("127.0.0.1", run.port)) != 0
+
+
+def test_what_it_has_counted_is_written_when_it_is_stopped(copy: Path, database: dict[str, str]) -> None:
+    """A worker of the server ends by a signal, where Python's own exit functions don't run."""
+    with running(copy, **database) as run:
+        token = manage(copy, database, "keys", "issue", "demo", "Counted", "--scope", "sources:read").strip()
+        for _ in range(20):
+            assert ask(run, "/api/v1/whoami", Authorization=f"Bearer {token}").status == 200
+        # At once: the thread that writes each second has had no second for the last of them.
+        run.stop()
+    listed = json.loads(manage(copy, database, "shell", "--no-imports", "--command", COUNTED))
+    assert listed == [["valid", 20]]
+
+
+COUNTED: Final = """
+import json
+from keys.models import DayCount
+print(json.dumps([*DayCount.objects.filter(key__name="Counted").values_list("outcome", "count")]))
+"""
+
+
+def manage(copy: Path, database: dict[str, str], *command: str) -> str:
+    done = subprocess.run(
+        [copy / ".venv/bin/python", "manage.py", *command], cwd=copy, env=clean_environment() | database,
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_no_worker_outlives_a_server_that_was_killed(copy: Path, database: dict[str, str]) -> None:

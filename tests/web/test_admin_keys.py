@@ -373,3 +373,11 @@ def test_nothing_is_revoked_by_looking_or_without_the_form_s_token(ines: User, m
     guarded.force_login(ines)
     assert guarded.post(url, {"reason": ""}).status_code == 403
     assert Key.objects.get(pk=issued.key.pk).revoked_at is None
+
+
+def test_its_limits_are_told_and_not_edited(staff: Client, project: Project) -> None:
+    limits = {"networks": ["192.0.2.0/24"], "rate": "5/hour"}
+    page = Page(staff.get(page_of(IssuedFactory(project=project, **limits))))
+    told = dict(zip(page.texts("dt"), page.texts("dd"), strict=True))
+    assert told["Limits"] == "Only from 192.0.2.0/24; At most 5 uses per hour"
+    assert not page.content.find("textarea")

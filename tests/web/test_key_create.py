@@ -47,6 +47,7 @@ def mara(owner: User) -> Client:
 def filled(**typed: Typed) -> dict[str, Typed]:
     """Return what the form sends: as it comes, a name and a scope, and what is typed over that."""
     untouched = {"type": "restricted", "lifetime": "90", "until": "", "environment": "live", "note": ""}
+    untouched |= {"networks": "", "rate_count": "", "rate_per": "minute"}
     mine = {"nonce": uuid.uuid4().hex, "name": "Docs crawler", "scopes": ["sources:read"]}
     return untouched | mine | typed
 
@@ -124,7 +125,8 @@ def test_each_field_is_labelled_and_explained(mara: Client) -> None:
     page = Page(mara.get(HERE))
     named = [label for label in page.content.find("label") if not label.find("input")]
     labels = {label.text: label.attrs["for"] for label in named}
-    assert set(labels) == {"Key name", "Expires", "Environment", "Last day", "Note"}
+    limits = {"Allowed networks", "Rate limit", "Uses per"}
+    assert set(labels) == {"Key name", "Expires", "Environment", "Last day", "Note"} | limits
     for field in labels.values():
         assert page.one(id=field)
     assert "What the key is for, such as the integration it belongs to." in page.texts("p", class_="hint")
@@ -601,3 +603,44 @@ def test_the_way_through_htmx_ends_in_the_same_list(mara: Client) -> None:
     page = Page(response)
     assert page.messages() == ["Docs crawler is ready to use."]
     assert page.find("a", "Docs crawler")
+
+
+# Limits
+
+
+def test_a_key_is_made_with_limits(mara: Client, way: dict[str, str], at: datetime) -> None:
+    response = create(mara, way, networks="192.0.2.0/24\r\n2001:DB8::/32", rate_count="100", rate_per="hour")
+    assert response.status_code == 200
+    [key] = people_keys()
+    assert (key.networks, key.rate) == ("192.0.2.0/24 2001:db8::/32", "100/hour")
+    event = AuditEvent.objects.get(verb="key.issued", object_id=key.key_id)
+    assert (event.changes["networks"], event.changes["rate"]) == (
+        ["192.0.2.0/24", "2001:db8::/32"], "100/hour",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("typed", "field", "words"),
+    [
+        ({"networks": "10.0.0.0/33"}, "networks", "“10.0.0.0/33” is not a network."),
+        ({"networks": "office"}, "networks", "“office” is not a network."),
+        ({"rate_count": "-1"}, "rate_count", "Enter a whole number from 1 to 1,000,000."),
+        ({"rate_per": "week"}, "rate_per", "Choose second, minute, hour or day."),
+    ],
+    ids=str,
+)
+def test_a_wrong_limit_is_named_with_all_else_and_seen(
+    mara: Client, way: dict[str, str], typed: dict[str, str], field: str, words: str
+) -> None:
+    page = Page(create(mara, way, name="", **typed))
+    assert page.error_of(field) == [words]
+    if field == "networks":
+        assert page.problems() == ["Enter a name.", words]
+    assert "open" in page.one("details", class_="limits").attrs
+    assert not people_keys()
+
+
+def test_limits_are_folded_until_they_are_wanted(mara: Client) -> None:
+    limits = Page(mara.get(HERE)).one("details", class_="limits")
+    assert "open" not in limits.attrs
+    assert limits.texts("label") == ["Allowed networks", "Rate limit", "Uses per"]

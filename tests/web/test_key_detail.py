@@ -4,10 +4,15 @@ from datetime import datetime, timedelta
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
-from keys.kinds import KeyType
-from keys.lifecycle import confirm, renew, revoke
-from keys.models import Key, KeyActivity
+from keys.activity import activity
+from keys.drafts import Edit
+from keys.kinds import NEVER_EXPIRES, KeyType
+from keys.lifecycle import confirm, edit, renew, revoke, rotate
+from keys.models import DayCount, Key, KeyActivity
+from keys.sources import Source
+from keys.verification import check
 from projects.models import Project, User
 from projects.moments import Moment
 from tests.factories import acting
@@ -31,7 +36,7 @@ def detail(client: Client, key: Key) -> Page:
 
 
 def facts(page: Page) -> dict[str, str]:
-    pairs = page.one("dl").find("div")
+    pairs = page.find("dl")[0].find("div")
     return {pair.one("dt").text: pair.one("dd").text for pair in pairs}
 
 
@@ -110,12 +115,33 @@ def test_it_tells_the_life_of_the_key_last_things_first(
     key = renew(project, issued.key.key_id, actor=by_otis, at=days[0], version=issued.key.version).key
     confirm(project, key.key_id, actor=by_otis, at=days[1])
     revoke(project, key.key_id, actor=by_mara, at=days[2], reason="Left <the> team")
-    assert detail(mara, key).one("ol").texts("li") == [
+    assert detail(mara, key).one("ol", class_="timeline").texts("li") == [
         f"Mara Lindqvist revoked this key: Left <the> team {Moment.of(days[2]).text} · 192.0.2.41",
         f"Otis Brandt stored the secret of this key {Moment.of(days[1]).text} · 192.0.2.9",
         f"Otis Brandt gave this key a new secret {Moment.of(days[0]).text} · 192.0.2.9",
         f"Otis Brandt created this key {Moment.of(at).text}",
     ]
+
+
+def test_an_edit_is_told_with_each_value_before_and_after(
+    mara: Client, make: MakeKey, project: Project, owner: User, at: datetime
+) -> None:
+    key = make(expires_at=at + timedelta(days=30)).key
+    changes = Edit(
+        name="Wiki <crawler>", scopes=["chat:read", "chat:send"], expires_at=NEVER_EXPIRES,
+        networks=["10.0.0.0/8"], rate="100/minute",
+    )  # fmt: skip
+    edit(project, key.key_id, changes, actor=acting(owner, project), at=at, version=1)
+    page = detail(mara, key)
+    told = page.one("ol", class_="timeline").find("li")[0]
+    assert told.one("ul").texts("li") == [
+        "Key name: Docs crawler → Wiki <crawler>",
+        "Scopes: sources:read → chat:read, chat:send",
+        f"Expires: {Moment.of(at + timedelta(days=30)).text} → never",
+        "Allowed networks: none → 10.0.0.0/8",
+        "Rate limit: none → 100/minute",
+    ]
+    assert facts(page)["Limits"] == "Only from 10.0.0.0/8 At most 100 uses per minute"
 
 
 def test_the_life_of_one_key_is_not_anothers(mara: Client, make: MakeKey) -> None:
@@ -186,3 +212,64 @@ def test_there_is_no_page_of_no_key(mara: Client, way: dict[str, str], key_id: s
     page = Page(response)
     assert "We can't find that. It may be in another project, or gone." in page.texts("p")
     assert TOKEN[20:39] not in page.source
+
+
+# Use
+
+
+def test_it_draws_thirty_days_and_shows_them_as_a_table(
+    mara: Client, make: MakeKey, monkeypatch: pytest.MonkeyPatch, at: datetime
+) -> None:
+    monkeypatch.setattr("keys.views.keys.timezone.now", lambda: at)
+    key = make().key
+    for ago, outcome, count in ((0, "valid", 1200), (2, "valid", 4), (2, "scope-missing", 3)):
+        DayCount.objects.create(key=key, day=(at - timedelta(days=ago)).date(), outcome=outcome, count=count)
+    page = detail(mara, key)
+    assert page.one("svg", role="img").attrs["aria-label"] == "1,204 allowed and 3 refused in 30 days"
+    assert "Refused: 3 without the scope." in page.content.text
+    assert page.one("summary", "Show as table")
+    rows = page.rows("Checks of the last 30 days (UTC)")
+    assert len(rows) == 30
+    assert [rows[2][column].text for column in ("Day", "Allowed", "Refused")] == [
+        Moment.of(at - timedelta(days=2)).day, "4", "3",
+    ]  # fmt: skip
+    assert "style=" not in page.source
+
+
+def test_it_tells_used_and_unused_scopes_and_where_calls_come_from(
+    mara: Client, make: MakeKey, at: datetime
+) -> None:
+    issued = make(scopes=["sources:read", "chat:read"])
+    for _ in range(2):
+        check(issued.token, at=at, scopes=["sources:read"], source=Source("192.0.2.41", "<b>curl"))
+    check(issued.token, at=at, source=Source("192.0.2.7", "curl"))
+    activity.flush()
+    page = detail(mara, issued.key)
+    told = {pair.one("dt").text: pair.one("dd").text for pair in page.find("dl")[1].find("div")}
+    assert told == {"Used": f"sources:read last on {Moment.of(at).day}", "Unused": "chat:read"}
+    rows = page.rows("Where calls come from, the last first")
+    assert {row["From"].text: (row["Client"].text, row["Uses"].text) for row in rows} == {
+        "192.0.2.41": ("<b>curl", "2"),
+        "192.0.2.7": ("curl", "1"),
+    }
+
+
+def test_of_a_key_that_was_never_used_it_says_so(mara: Client, make: MakeKey) -> None:
+    page = detail(mara, make().key)
+    told = {pair.one("dt").text: pair.one("dd").text for pair in page.find("dl")[1].find("div")}
+    assert told == {"Used": "None yet", "Unused": "sources:read"}
+    assert "No calls yet." in page.content.text
+    assert page.one("svg", role="img").attrs["aria-label"] == "0 allowed and 0 refused in 30 days"
+
+
+def test_an_old_key_says_whether_it_may_stop(
+    mara: Client, make: MakeKey, project: Project, owner: User
+) -> None:
+    issued = make()
+    now = timezone.now()
+    rotate(project, issued.key.key_id, grace=timedelta(days=1), actor=acting(owner, project), at=now)
+    told = facts(detail(mara, issued.key))["Works until"]
+    assert told.endswith(", 0 requests in the last hour: safe to stop")
+    check(issued.token, at=now, source=Source("192.0.2.41", "curl"))
+    activity.flush()
+    assert facts(detail(mara, issued.key))["Works until"].endswith(", still used by 192.0.2.41")

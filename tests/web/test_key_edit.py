@@ -35,7 +35,8 @@ def agent(make: MakeKey) -> Key:
 
 
 def edit(client: Client, key: Key, headers: dict[str, str] | None = None, **typed: str) -> Any:
-    sent = {"version": str(key.version), "name": key.name, "note": key.note} | typed
+    sent: dict[str, Any] = {"version": str(key.version), "name": key.name, "note": key.note}
+    sent |= {"scopes": key.scopes.split(), "lifetime": "keep", "networks": "", "rate_count": ""} | typed
     return client.post(url_of("key_edit", key.key_id), sent, headers=headers or {})
 
 

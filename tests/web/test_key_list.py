@@ -1,14 +1,15 @@
 """The keys page: what stands in each row, sorting, filters, pages, and what a viewer sees."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from keys.kinds import NEVER_EXPIRES, KeyType
 from keys.lifecycle import Issued, revoke
-from keys.models import Key, KeyActivity
+from keys.models import DayCount, Key, KeyActivity
 from projects.models import Project, User
 from projects.moments import Moment
 from tests.factories import IssuedFactory, acting
@@ -104,7 +105,7 @@ def test_it_is_only_read(mara: Client, method: str) -> None:
 
 
 def test_a_get_writes_nothing(mara: Client, django_assert_num_queries: Any) -> None:
-    with django_assert_num_queries(6) as queries:
+    with django_assert_num_queries(7) as queries:
         mara.get(url_of("key_list"))
     assert all(query["sql"].startswith("SELECT") for query in queries.captured_queries)
 
@@ -183,6 +184,18 @@ def test_it_says_never_used(mara: Client, make: MakeKey) -> None:
     assert row(listed(mara), "Docs crawler")["Last used"].text == "Never used"
 
 
+def test_a_row_has_bars_with_a_name(mara: Client, make: MakeKey) -> None:
+    today = timezone.now().astimezone(UTC).date()
+    for name, count in (("Docs crawler", 1204), ("Idle", 0)):
+        key = make(name).key
+        if count:
+            DayCount.objects.create(key=key, day=today, outcome="valid", count=count)
+    page = listed(mara)
+    labels = [row(page, name)["Last used"].one("svg", role="img").attrs for name in ("Docs crawler", "Idle")]
+    assert [attrs["aria-label"] for attrs in labels] == ["1,204 uses in 14 days", "0 uses in 14 days"]
+    assert "style=" not in page.source
+
+
 def test_it_says_when_and_from_where_a_key_was_used(mara: Client, make: MakeKey, at: datetime) -> None:
     used(make(), at - timedelta(minutes=2), last_used_client="curl", last_used_address="192.0.2.41")
     cell = row(listed(mara), "Docs crawler")["Last used"]
@@ -235,7 +248,7 @@ def test_each_action_is_named_with_its_key_and_is_a_link(mara: Client, make: Mak
 def test_a_stored_key_is_not_offered_a_new_secret(mara: Client, make: MakeKey) -> None:
     make()
     offered = row(listed(mara), "Docs crawler")["Actions"].names("a")
-    assert offered == ["Rotate Docs crawler", "Revoke Docs crawler"]
+    assert offered == ["Edit Docs crawler", "Rotate Docs crawler", "Revoke Docs crawler"]
 
 
 def test_the_name_leads_to_the_key(mara: Client, make: MakeKey) -> None:
@@ -272,7 +285,7 @@ def test_an_operator_may_revoke_any_key_and_renew_only_their_own(operator: User,
     make("Own", confirmed=False, by=operator)
     page = listed(signed_in(operator))
     assert row(page, "Theirs")["Actions"].names("a") == ["Revoke Theirs"]
-    assert row(page, "Own")["Actions"].names("a") == ["Get a new secret for Own", "Revoke Own"]
+    assert row(page, "Own")["Actions"].names("a") == ["Edit Own", "Get a new secret for Own", "Revoke Own"]
 
 
 # Sorting

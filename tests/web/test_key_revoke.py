@@ -2,17 +2,18 @@
 
 import json
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from keys import lifecycle
 from keys.drafts import Draft
 from keys.kinds import KeyType
 from keys.lifecycle import Issued
-from keys.models import Key, KeyActivity
+from keys.models import DayCount, Key, KeyActivity
 from keys.permissions import KeyActor
 from keys.verification import Outcome, check
 from projects.models import AuditEvent, Project, User
@@ -96,8 +97,13 @@ def test_a_get_ends_nothing(mara: Client, crawler: Issued, way: dict[str, str]) 
 def test_it_says_what_would_break(mara: Client, busy: Issued, way: dict[str, str], at: datetime) -> None:
     page = Page(ask(mara, busy.key, way))
     note = page.one("p", class_="note").text
-    assert note.startswith(f"In use: last {Moment.of(at - timedelta(minutes=2)).text}")
-    assert "192.0.2.41" in note
+    last = Moment.of(at - timedelta(minutes=2)).text
+    assert note == f"In use: last {last} from 192.0.2.41."
+    for ago, count in ((0, 1200), (6, 4), (7, 99)):
+        day = timezone.now().astimezone(UTC).date() - timedelta(days=ago)
+        DayCount.objects.create(key=busy.key, day=day, outcome="valid", count=count)
+    note = Page(ask(mara, busy.key, way)).one("p", class_="note").text
+    assert note == f"In use: 1,204 requests this week, last {last} from 192.0.2.41."
     label = page.one("label", for_="id_last4").text
     assert label == f"Type the last 4 characters ({busy.key.last4}) to confirm"
 

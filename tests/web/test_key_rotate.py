@@ -97,9 +97,13 @@ def test_the_table_says_until_when_and_offers_to_stop_it_now(
     before, after = by_key[old.key.preview], by_key[new.preview]
     assert "Rotating" in before["Name"].text
     assert f"…{old.key.last4} works until" in before["Name"].text
+    assert before["Name"].text.endswith(", 0 requests in the last hour: safe to stop")
+    assert "requests" not in after["Name"].text
     assert before["Actions"].names("a") == ["Stop old key of Docs crawler now"]
     assert before["Actions"].one("a").attrs["href"] == url_of("key_revoke", old.key.key_id)
-    assert after["Actions"].names("a") == ["Get a new secret for Docs crawler", "Revoke Docs crawler"]
+    assert after["Actions"].names("a") == [
+        "Edit Docs crawler", "Get a new secret for Docs crawler", "Revoke Docs crawler",
+    ]  # fmt: skip
 
 
 def test_both_pages_lead_to_one_another(

@@ -29,13 +29,14 @@ from projects.models import Project
 from projects.moments import Moment
 
 _EXPLANATION: Final = f"""\
-Issue, list, renew, rotate, pause, resume, revoke and check keys, as whoever has this machine: nobody's role
-stands in the way, and the audit log says “command line” with the name of the system's user.
+Issue, list, edit, renew, rotate, pause, resume, revoke and check keys, as whoever has this machine: nobody's
+role stands in the way, and the audit log says “command line” with the name of the system's user.
 
   keys list acme --q crawler --status expired
   TOKEN=$(manage.py keys issue acme "Docs crawler" --scope sources:read --expires-in 30d)
   TOKEN=$(manage.py keys issue acme "Release agent" --type agent)
   keys issue acme "Teams, ward 3" --type channel --channel support --holder "Ward 3"
+  keys edit acme 7Fq2aB3dE5gH --network 192.0.2.0/24 --rate 100/minute
   keys renew acme --automator
   TOKEN=$(manage.py keys rotate acme 7Fq2aB3dE5gH --grace 7d)
   keys revoke acme 7Fq2aB3dE5gH --reason "Laptop stolen"
@@ -78,6 +79,7 @@ class Command(BaseCommand):
         verbs = {
             "list": self._list,
             "issue": self._issue,
+            "edit": self._edit,
             "renew": self._renew,
             "rotate": self._rotate,
             "pause": self._pause,
@@ -120,6 +122,8 @@ class Command(BaseCommand):
             note=asked.note,
             channel=asked.channel or "",
             holder=asked.holder,
+            networks=tuple(asked.network),
+            rate=asked.rate or "",
         )
         catalogue = project.scopes()
         issued = lifecycle.issue(
@@ -128,6 +132,14 @@ class Command(BaseCommand):
         self._hand_over(
             issued, "was issued", dict(described(issued.key, catalogue, at)) if asked.json else None
         )
+
+    def _edit(self, asked: Any) -> None:
+        at, project = timezone.now(), _project(asked.project)
+        changes, key = arguments.changes(asked, at), _key(project, asked)
+        version = asked.version or key.version
+        key = lifecycle.edit(project, key.key_id, changes, actor=_actor(), at=at, version=version)
+        members = described(key, project.scopes(), at)
+        self._print(json.dumps(members) if asked.json else f"{key.name} ({key.key_id}) was saved.")
 
     def _renew(self, asked: Any) -> None:
         at, project = timezone.now(), _project(asked.project)

@@ -20,8 +20,11 @@ Delete what nobody needs any more. Run it once a day, as whoever runs the server
   17 4 * * *  cd /srv/keyrack && .venv/bin/python manage.py tend
 
 It purges projects that were deleted at least {purging.PROJECTS_KEPT.days} days ago: their keys, members,
-channels, provider keys and scopes. The project's address and its audit events stay for good. And it forgets
-form nonces and Idempotency-Keys that were spent more than {purging.NONCES_KEPT.days} days ago.
+invitations, channels, provider keys, scopes and counts. The project's address and its audit events stay for
+good. It forgets form nonces and Idempotency-Keys that were spent more than {purging.NONCES_KEPT.days} days
+ago. And it deletes old counts of checks: by the hour after {purging.HOURS_KEPT.days} days (their day's count
+has them), where calls came from {purging.SOURCES_KEPT.days} days after the last one, by the day, and when a
+scope was last used, after {purging.DAYS_KEPT.days} days.
 
 It works in small batches while the server runs. It may be stopped at any time, and two may run at once: the
 next run goes on where this one stood. It ends with 0 when all is done, with 2 where it can't be.
@@ -65,7 +68,8 @@ class Command(BaseCommand):
             for project in projects:
                 self._purge(project, at, dry=options["dry_run"])
             if not options["dry_run"]:
-                self._forget_nonces(at)
+                self._say(sum(purging.forget_nonces(at)), "spent nonce", "forgotten")
+                self._say(sum(purging.forget_counts(at)), "old count", "deleted")
         except DatabaseError as error:
             reason = (str(error).splitlines() or ["no reason given"])[0]
             raise CommandError(f"The database can't be used: {reason}", returncode=_MISUSED) from None
@@ -78,9 +82,8 @@ class Command(BaseCommand):
         done = self._tell(project.slug, rows, purging.purge(project, actor=whoever_runs(), at=at))
         self.stdout.write(f"{project.slug}: purged, {done:,} rows.")
 
-    def _forget_nonces(self, at: datetime) -> None:
-        forgotten = sum(purging.forget_nonces(at))
-        self.stdout.write(f"{forgotten:,} spent {'nonce' if forgotten == 1 else 'nonces'} forgotten.")
+    def _say(self, count: int, what: str, done: str) -> None:
+        self.stdout.write(f"{count:,} {what if count == 1 else f'{what}s'} {done}.")
 
     def _tell(self, slug: str, rows: int, batches: Iterator[int]) -> int:
         """Go through the batches and say now and then how far it is. Return how many rows went."""

@@ -8,7 +8,7 @@ from typing import Any, Final, NoReturn
 from django.core.management.base import CommandError, CommandParser
 
 from config.redaction import holds_token
-from keys.drafts import AGENT_END
+from keys.drafts import AGENT_END, Edit
 from keys.forms import DEFAULT_LIFETIME, LIFETIMES
 from keys.kinds import (
     AGENT_LIFETIME,
@@ -25,11 +25,13 @@ from keys.querysets import STATUSES
 from keys.scopes import is_scope
 from projects.querysets import PAGE_SIZE
 
-VERBS: Final = ("list", "issue", "renew", "rotate", "pause", "resume", "revoke", "check")
+VERBS: Final = ("list", "issue", "edit", "renew", "rotate", "pause", "resume", "revoke", "check")
 REVOKED: Final = "revoked"
 ANY: Final = "any"
 
 _LIFETIMES: Final = {f"{days}d": span for days, (_, span) in LIFETIMES.items()}
+_FROM: Final = "a network that the key may be used from, as 192.0.2.0/24; once for each"
+_OFTEN: Final = "how often it may be used, as 100/minute (second, minute, hour, day)"
 _LEAKED: Final = (
     "an argument looks like a key. It stands in the shell's history now, and others on this machine could"
     " see it: remove it there, and revoke the key unless you are alone here. `keys check` reads a key from"
@@ -62,6 +64,9 @@ def add(parser: CommandParser) -> None:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar=" | ".join(VERBS))
     _list(_verb(verbs, "list", "list a project's keys, newest first"))
     _issue(_verb(verbs, "issue", "make a key; its token, shown this once, goes to standard output alone"))
+    _edit(
+        _verb(verbs, "edit", "change what a key is called, may do, its limits and its end; its token stays")
+    )
     _renew(_verb(verbs, "renew", "give a key that nobody has used yet, or the Automator Key, a new secret"))
     _rotate(_verb(verbs, "rotate", "let a new key take a key's place; the old one works on for a while"))
     _one(_verb(verbs, "pause", "refuse a key until it is resumed"))
@@ -117,17 +122,43 @@ def _issue(verb: argparse.ArgumentParser) -> None:
     )
     verb.add_argument("--holder", default="", metavar="NAME", help="who holds a channel key")
     verb.add_argument("--environment", choices=Environment.values, default=Environment.LIVE)
-    end = verb.add_mutually_exclusive_group()
-    end.add_argument(
-        "--expires-in", choices=_LIFETIMES,
-        help=f"default: {DEFAULT_LIFETIME}d. An agent key ends {AGENT_LIFETIME.days} days after its creation",
-    )  # fmt: skip
-    end.add_argument("--expires-on", type=_day, metavar="DATE", help="the last day (UTC), as 2027-02-18")
-    end.add_argument("--never", action="store_true", help="never expires; not recommended")
+    _end(
+        verb, f"default: {DEFAULT_LIFETIME}d. An agent key ends {AGENT_LIFETIME.days} days after its creation"
+    )
+    verb.add_argument("--network", action="append", default=[], type=_some, metavar="CIDR", help=_FROM)
+    verb.add_argument("--rate", type=_some, metavar="N/UNIT", help=_OFTEN)
     verb.add_argument("--note", default="", metavar="TEXT")
     verb.add_argument(
         "--idempotency-key", type=_some, metavar="KEY",
         help="a text of your own: a second time with the same one makes no second key",
+    )  # fmt: skip
+
+
+def _end(verb: argparse.ArgumentParser, otherwise: str) -> None:
+    end = verb.add_mutually_exclusive_group()
+    end.add_argument("--expires-in", choices=_LIFETIMES, help=otherwise)
+    end.add_argument("--expires-on", type=_day, metavar="DATE", help="the last day (UTC), as 2027-02-18")
+    end.add_argument("--never", action="store_true", help="never expires; not recommended")
+
+
+def _edit(verb: argparse.ArgumentParser) -> None:
+    _one(verb)
+    verb.add_argument("--name", metavar="NAME")
+    verb.add_argument("--note", metavar="TEXT")
+    verb.add_argument(
+        "--scope", action="append", metavar="SCOPE",
+        help="of a restricted or an agent key: all that it may do from now on; once for each scope",
+    )  # fmt: skip
+    _end(verb, "counted from now; not of an agent key")
+    where = verb.add_mutually_exclusive_group()
+    where.add_argument("--network", action="append", type=_some, metavar="CIDR", help=_FROM)
+    where.add_argument("--any-network", action="store_true", help="it may be used from anywhere")
+    rate = verb.add_mutually_exclusive_group()
+    rate.add_argument("--rate", type=_some, metavar="N/UNIT", help=_OFTEN)
+    rate.add_argument("--no-rate", action="store_true", help="it may be used as often as it likes")
+    verb.add_argument(
+        "--version", type=_count, metavar="N",
+        help="the version that you saw: where it is another by now, nothing is changed",
     )  # fmt: skip
 
 
@@ -181,10 +212,32 @@ def expiry(asked: Any, at: datetime) -> datetime | None:
     if asked.type == KeyType.AGENT:
         _refuse_end(asked)
         return None
+    return _asked_end(asked, at) or at + _LIFETIMES[f"{DEFAULT_LIFETIME}d"]
+
+
+def changes(asked: Any, at: datetime) -> Edit:
+    """Return what an edit shall change. Raises CommandError where that is nothing."""
+    wanted = Edit(
+        name=asked.name,
+        note=asked.note,
+        scopes=asked.scope,
+        expires_at=_asked_end(asked, at),
+        networks=() if asked.any_network else asked.network,
+        rate="" if asked.no_rate else asked.rate,
+    )
+    if wanted == Edit():
+        raise CommandError("Say what to change: keys edit --help.", returncode=exits.MISUSED)
+    return wanted
+
+
+def _asked_end(asked: Any, at: datetime) -> datetime | None:
+    """Return the end that was asked for; None where none was."""
     if asked.never:
         return NEVER_EXPIRES
+    if asked.expires_in:
+        return at + _LIFETIMES[asked.expires_in]
     if asked.expires_on is None:
-        return at + _LIFETIMES[asked.expires_in or f"{DEFAULT_LIFETIME}d"]
+        return None
     # The end of today is ahead, its beginning isn't: “Choose a date after today.”
     ahead = asked.expires_on > at.astimezone(UTC).date()
     return datetime.combine(asked.expires_on, time.max if ahead else time.min, UTC)

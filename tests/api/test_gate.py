@@ -14,7 +14,7 @@ from django.db import OperationalError, connection
 
 from config.addresses import TrustedProxies
 from config.requests import Handler
-from keys import authorization, gate, lifecycle, throttles, verification
+from keys import authorization, gate, lifecycle, reading, throttles, verification
 from keys.gate import Gate
 from keys.kinds import KeyType
 from keys.lifecycle import Issued
@@ -281,7 +281,7 @@ def test_no_charset_that_a_client_declares_is_an_error_of_ours(charset: str, bos
 @pytest.mark.usefixtures("_connections_stay")
 def test_a_connection_that_broke_is_tried_once_more(make: MakeKey, monkeypatch: pytest.MonkeyPatch) -> None:
     issued = make(scopes=("keys:read",))
-    read = verification._read
+    read = reading.read
     for request in (authorization_of(issued), introspection_of(issued)):
         tries: list[str] = []
 

@@ -17,7 +17,7 @@ STOP_SECONDS: Final = 10
 # Two, so that a password being hashed doesn't hold up the rest. More answer less: a thread lets another run
 # while its query does, and on SQLite, whose answers take microseconds, they then do little but wake each
 # other: five answer half as many checks as two. Over a network there is something to wait for.
-THREADS: Final = 4 if os.environ.get("DATABASE_URL", "").strip() else 2
+THREADS: Final = 3 if os.environ.get("DATABASE_URL", "").strip() else 2
 
 _PR_SET_PDEATHSIG: Final = 1
 

@@ -15,8 +15,10 @@ from typing import Any, Final
 
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
+from keys import upserts
 from keys.models import DayCount, HourCount, Key, KeyActivity, ScopeUse, SourceUse, StrayCount
 from keys.sources import Source
+from keys.upserts import DAY, NUMBER, TEXT, TIME
 from projects.models import Resource
 
 log = logging.getLogger("keyrack.activity")
@@ -235,18 +237,19 @@ def _write(taken: _Buffer) -> None:
     days = _summed((key, _moment(hour).date(), outcome, count) for key, hour, outcome, count in known)
     stray = _summed((_moment(hour).date(), outcome, count) for _, hour, outcome, count in strays)
     with transaction.atomic(), connection.cursor() as cursor:
-        _add(cursor, HourCount, ("key_id", "hour", "outcome"), hours)
-        _add(cursor, DayCount, ("key_id", "day", "outcome"), days)
-        _add(cursor, StrayCount, ("day", "outcome"), stray)
-        _many(cursor, _USE, list(_uses(taken)))
-        _many(cursor, _CALLS, [(*place, *_told(taken.calls[place])) for place in sorted(taken.calls)])
+        _add(cursor, HourCount, {"key_id": NUMBER, "hour": TIME, "outcome": TEXT}, hours)
+        _add(cursor, DayCount, {"key_id": NUMBER, "day": DAY, "outcome": TEXT}, days)
+        _add(cursor, StrayCount, {"day": DAY, "outcome": TEXT}, stray)
+        _note_last(cursor, list(_uses(taken)))
+        calls = [(*place, *_told(taken.calls[place])) for place in sorted(taken.calls)]
+        upserts.run(cursor, _CALLS, (NUMBER, TEXT, TEXT, NUMBER, TIME, TIME), calls)
         if taken.scopes:
-            _many(cursor, _SCOPES, _known_scopes(taken.scopes))
+            upserts.run(cursor, _SCOPES, (NUMBER, TEXT, DAY), _known_scopes(taken.scopes))
 
 
 def _uses(taken: _Buffer) -> Iterable[tuple[Any, ...]]:
     for key, (at, source) in sorted(taken.uses.items()):
-        yield _stored(at), source.address or "", source.client, key, _stored(at)
+        yield key, _stored(at), source.address or "", source.client
 
 
 def _told(calls: _Calls) -> tuple[Any, ...]:
@@ -271,15 +274,16 @@ def _stored(moment: datetime) -> Any:
     return connection.ops.adapt_datetimefield_value(moment)
 
 
+_LAST: Final = KeyActivity._meta.db_table
 _USE: Final = (
-    f"UPDATE {KeyActivity._meta.db_table} "  # noqa: S608
-    "SET last_used_at = %s, last_used_address = %s, last_used_client = %s "
-    "WHERE key_id = %s AND last_used_at < %s"
+    f"UPDATE {_LAST} SET last_used_at = c1, last_used_address = c2, last_used_client = c3 "  # noqa: S608
+    f"FROM {{rows}} WHERE {_LAST}.key_id = c0 AND {_LAST}.last_used_at < c1"
 )
 _CALLED: Final = SourceUse._meta.db_table
 _CALLS: Final = (
     f"INSERT INTO {_CALLED} (key_id, address, client, count, first_used_at, last_used_at) "  # noqa: S608
-    "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (key_id, address, client) DO UPDATE SET "
+    "SELECT c0, c1, c2, c3, c4, c5 FROM {rows} WHERE true ORDER BY c0, c1, c2 "
+    "ON CONFLICT (key_id, address, client) DO UPDATE SET "
     f"count = {_CALLED}.count + excluded.count, "
     f"first_used_at = CASE WHEN excluded.first_used_at < {_CALLED}.first_used_at "
     f"THEN excluded.first_used_at ELSE {_CALLED}.first_used_at END, "
@@ -287,30 +291,37 @@ _CALLS: Final = (
     f"THEN excluded.last_used_at ELSE {_CALLED}.last_used_at END"
 )
 _SCOPES: Final = (
-    f"INSERT INTO {ScopeUse._meta.db_table} (key_id, scope, last_used_on) VALUES (%s, %s, %s) "  # noqa: S608
+    f"INSERT INTO {ScopeUse._meta.db_table} (key_id, scope, last_used_on) "  # noqa: S608
+    "SELECT c0, c1, c2 FROM {rows} WHERE true ORDER BY c0, c1 "
     "ON CONFLICT (key_id, scope) DO UPDATE SET last_used_on = excluded.last_used_on "
     f"WHERE excluded.last_used_on > {ScopeUse._meta.db_table}.last_used_on"
 )
 
 
-def _many(cursor: Any, sql: str, rows: list[tuple[Any, ...]]) -> None:
-    if rows:
-        cursor.executemany(sql, rows)
+def _note_last(cursor: Any, rows: list[tuple[Any, ...]]) -> None:
+    """Write the last use of each key."""
+    if connection.vendor == "postgresql":
+        # An UPDATE takes its rows in whatever order it finds them.
+        found = KeyActivity.objects.filter(key_id__in=[key for key, *_ in rows]).order_by("key_id")
+        list(found.select_for_update(no_key=True).values_list("key_id"))
+    upserts.run(cursor, _USE, (NUMBER, TIME, TEXT, TEXT), rows)
 
 
 def _add(
-    cursor: Any, model: type[HourCount | DayCount | StrayCount], place: tuple[str, ...], rows: list[Any]
+    cursor: Any,
+    model: type[HourCount | DayCount | StrayCount],
+    place: dict[str, str],
+    rows: list[tuple[Any, ...]],
 ) -> None:
     """Add to the counters at these places. The ORM's upsert can only overwrite."""
-    if not rows:
-        return
-    table, columns = model._meta.db_table, ", ".join((*place, "count"))
-    marks = ", ".join(["%s"] * (len(place) + 1))
+    table, columns = model._meta.db_table, ", ".join(place)
+    given = ", ".join(f"c{n}" for n in range(len(place)))
     sql = (
-        f"INSERT INTO {table} ({columns}) VALUES ({marks}) "  # noqa: S608
-        f"ON CONFLICT ({', '.join(place)}) DO UPDATE SET count = {table}.count + excluded.count"
+        f"INSERT INTO {table} ({columns}, count) "  # noqa: S608
+        f"SELECT {given}, c{len(place)} FROM {{rows}} WHERE true ORDER BY {given} "
+        f"ON CONFLICT ({columns}) DO UPDATE SET count = {table}.count + excluded.count"
     )
-    cursor.executemany(sql, rows)
+    upserts.run(cursor, sql, (*place.values(), NUMBER), rows)
 
 
 def _summed(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

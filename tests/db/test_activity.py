@@ -130,7 +130,7 @@ def away(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
         raise OperationalError("gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_many", gone)
+        patch.setattr("keys.upserts.run", gone)
         patch.setattr(connection, "close", lambda: None)
         yield patch
 

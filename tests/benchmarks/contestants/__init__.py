@@ -52,13 +52,13 @@ UNCOUNTED: Final = Contestant(
     "Keyrack without activity", KEYRACK_SETTINGS, _AUTHORIZE, scheme="Bearer ", module="uncounted"
 )
 API_KEY: Final = Contestant(
-    "djangorestframework-api-key", PEERS_SETTINGS, "/api-key", "Authorization", "Api-Key ", "api_key", (4, 1)
+    "djangorestframework-api-key", PEERS_SETTINGS, "/api-key", "Authorization", "Api-Key ", "api_key", (2, 1)
 )
 KNOX: Final = Contestant(
-    "django-rest-knox", PEERS_SETTINGS, "/knox", "Authorization", "Token ", "knox", (4, 1)
+    "django-rest-knox", PEERS_SETTINGS, "/knox", "Authorization", "Token ", "knox", (2, 1)
 )
 DRF_TOKEN: Final = Contestant(
-    "DRF TokenAuthentication", PEERS_SETTINGS, "/drf-token", "Authorization", "Token ", "drf_token", (4, 1)
+    "DRF TokenAuthentication", PEERS_SETTINGS, "/drf-token", "Authorization", "Token ", "drf_token", (2, 1)
 )
 EMPTY: Final = Contestant(
     "an empty Django view without middleware", PEERS_SETTINGS, "/empty", module="empty", threads=(1, 1)

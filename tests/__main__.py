@@ -38,6 +38,8 @@ def main(arguments: list[str]) -> int:
     """Run the passes; return 0 where all of them passed."""
     options, rest = _parse(arguments)
     signal.signal(signal.SIGTERM, _end)
+    # What a shell starts in the background ignores SIGINT, and so would pytest: nothing could end it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         services.require(_packages(options))
         with _passes(options) as passes:

@@ -304,6 +304,6 @@ def test_fifty_channel_keys_ask_no_more_of_the_database_than_one(
     for number in range(50):
         make(f"Key {number}", type=KeyType.CHANNEL, channel="support", holder=f"Ward {number}")
     for limit in ("1", "50"):
-        # The check and the catalogue; which keys there are on each of four shelves; their order, and the page.
+        # The check and the catalogue; what stands on each of four shelves; their order, and the page.
         with django_assert_num_queries(9):
             assert len(names(api.get(KEYS, {"type": "channel", "limit": limit}))) == int(limit)

@@ -14,7 +14,7 @@ from keys.activity import Activity, activity
 from projects import triggers
 
 # The project and its people: owner, admin, operator, viewer; and an outsider.
-pytest_plugins = ["tests.cast"]
+pytest_plugins = ["tests.cast", "tests.spreading"]
 
 # A machine that is busy makes no property false.
 settings.register_profile("keyrack", deadline=None)

@@ -1,6 +1,7 @@
 """What every test may use."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.contrib.contenttypes.models import ContentType
@@ -27,6 +28,15 @@ _PAGES = ("tests/web/", "tests/browser/", "tests/meta/")
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--no-browser", action="store_true", help="leave the browser tests out")
     parser.addoption("--only-browser", action="store_true", help="leave all other tests out")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Read no file of which all tests are left out, where nobody named files: reading takes a while."""
+    tests = config.rootpath / "tests"
+    if [Path(argument).resolve() for argument in config.args] != [tests] or collection_path.parent != tests:
+        return None
+    is_browser = collection_path.name == "browser"
+    return config.getoption("--no-browser" if is_browser else "--only-browser") or None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -18,7 +18,7 @@ from typing import Any, Final
 import psycopg
 import redis
 
-START_SECONDS: Final = 30
+START_SECONDS: Final = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +238,7 @@ def _server(
     finally:
         process.send_signal(stop_with)
         try:
-            process.wait(20)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -141,7 +141,7 @@ def _spread(processes: int) -> list[str]:
     if not processes:
         return []
     # A test at which its process dies would kill each new one as well.
-    return ["-n", str(processes), "--dist=loadfile", "--no-loadscope-reorder", "--max-worker-restart=0"]
+    return ["-n", str(processes), "--max-worker-restart=0"]
 
 
 def _print(process: subprocess.Popen[str]) -> list[str]:

@@ -25,8 +25,13 @@ class _ByFile(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
-    return _ByFile(config, log) if config.getoption("dist") == "loadfile" else None
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+    """Spread by file where no other way was asked for (`load` is what `-n` alone chooses)."""
+    if config.getoption("dist") not in ("load", "loadfile"):
+        return None
+    # In the order below, and not the files with the most tests first.
+    config.option.loadscopereorder = False
+    return _ByFile(config, log)
 
 
 # After pytest-django, which puts the tests that commit behind all others: within a file that order stays.

@@ -4,34 +4,24 @@ A plugin of pytest: `tests/conftest.py` names it in `pytest_plugins`.
 """
 
 from typing import Any, Final
-from zlib import crc32
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling
 
 # These start servers, or go through the whole product in one test. Begun last, they would be waited for.
 _LONG: Final = ("tests/meta/", "tests/cli/", "tests/api/")
 
-# What a file has in common (a module's fixtures, a test that goes on from another) stays in one process.
-# In this one nothing is, and it is a third of the browser tests.
-_DIVIDED: Final = {"tests/browser/test_every_scene.py": 16}
-
-
-class _ByFile(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
-    def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        parts = _DIVIDED.get(file, 1)
-        return f"{file} {crc32(nodeid.encode()) % parts}"
-
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object | None:
     """Spread by file where no other way was asked for (`load` is what `-n` alone chooses)."""
     if config.getoption("dist") not in ("load", "loadfile"):
         return None
+    # Without `-n` the tests run where pytest-xdist isn't installed, too.
+    from tests.by_file import ByFile
+
     # In the order below, and not the files with the most tests first.
     config.option.loadscopereorder = False
-    return _ByFile(config, log)
+    return ByFile(config, log)
 
 
 # After pytest-django, which puts the tests that commit behind all others: within a file that order stays.

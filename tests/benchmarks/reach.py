@@ -173,6 +173,9 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--keys", type=int, nargs="+", default=[1000, 100_000, 1_000_000], help="the sizes")
     parser.add_argument("--others", type=int, default=1000, help="so many other projects beside it")
     parser.add_argument("--pairs", type=int, default=8)
+    parser.add_argument(
+        "--processor", action="store_true", help="measure processor time: on a machine that does much else"
+    )
     parser.add_argument("--requests", type=int, default=10, help="of each side in a pair")
     parser.add_argument(
         "--cases", nargs="+", metavar="PART", help="those alone whose titles have one of these"

@@ -110,7 +110,7 @@ def find(
     """Return the page of the wanted keys that follows `after`, or precedes `before`, or else the first.
 
     More than a thousand that a search finds, or that are paused or not confirmed, come newest first; so many
-    that have expired or will soon by their expiry, unless the names are in order: no index has them in another.
+    that have expired or will soon by their expiry, unless the names are in order. No index has another.
     """
     edges = _Edges(after, before, size)
     sets = wanted.sets()

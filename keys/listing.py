@@ -135,7 +135,10 @@ class Listing:
         lost = "by" in self.given and self.person is None
         if lost:
             self.given = {"sort": NEWEST_FIRST}
-        valid = self.form.is_valid() and not lost
+        unknown = params.keys() - self.form.fields.keys()
+        if unknown:
+            self.given = {"sort": NEWEST_FIRST}
+        valid = self.form.is_valid() and not lost and not unknown
         self.problem = "" if valid else "This link asks for something that isn't here."
         self.order: Order = SORTS[self.given["sort"]]
         self.filtered = any(name in self.given for name in (*self.form.filters, "by"))

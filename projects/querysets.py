@@ -166,7 +166,10 @@ def page(
 
 
 def following(queryset: QuerySet[M], order: Order, edge: M | None, size: int, reverse: bool) -> list[M]:
-    """Return so many rows of one set, next to the edge first. One query; on SQLite, where very many share a value, two."""
+    """Return so many rows of one set, next to the edge first.
+
+    One query; on SQLite, where very many share a value, two.
+    """
     if edge is None:
         return list(order.applied(queryset, reverse=reverse)[:size])
     if order.shared and connections[queryset.db].vendor == "sqlite":

@@ -19,8 +19,8 @@ _MARKS: Final = (-7_000_001, -7_000_002)
 class Select:
     """A SELECT of columns by one or two whole numbers, such as a project's.
 
-    `build` gets as many numbers and returns the queryset, with `values_list`. Columns come as the database has
-    them: only numbers and texts are the same on both.
+    `build` gets as many numbers and returns the queryset, with `values_list`. Columns come as the database
+    has them: only numbers and texts are the same on both.
     """
 
     def __init__(self, build: Callable[..., QuerySet[Any, Any]], numbers: int = 1) -> None:

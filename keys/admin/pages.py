@@ -30,6 +30,7 @@ class KeyChanges(Changes):
     """One page of the list of keys."""
 
     looked_through = f"{LOOKED_THROUGH:,}"
+    root_queryset: KeyQuerySet
     # Where the next piece begins, as a parameter of the address; "" where all was looked through.
     further: tuple[str, str] = ("", "")
 

@@ -157,7 +157,7 @@ class Visitor:
     """Somebody who comes through nginx, by the name that its certificate has."""
 
     def __init__(self, port: int, certificate: Path) -> None:
-        self._port, self._cookies = port, SimpleCookie[str]()
+        self._port, self._cookies = port, SimpleCookie()
         self._context = ssl.create_default_context(cafile=str(certificate))
 
     def ask(
@@ -248,7 +248,7 @@ def test_nginx_serves_it_over_tls_as_it_says(machine: Machine, served: int) -> N
 
         token = str(re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)[1])  # type: ignore[index]
         who = {"login": "owner@example.org", "password": PASSWORD, "csrfmiddlewaretoken": token}
-        response, _ = visitor.ask(LOGIN, **who)
+        response, _ = visitor.ask(LOGIN, None, **who)
         assert response.status == 302
         response, page = visitor.ask("/projects/demo/settings/keys/")
         assert (response.status, "Automator Key" in page) == (200, True)

@@ -298,11 +298,12 @@ def _read(wanted: Wanted, shelf: Shelf, keys: KeyQuerySet, order: Order) -> KeyQ
     if order.through:
         return keys.read_from("")
     if order.column == "created_at":
+        if index := _INDEXES_OF_STATES.get(wanted.status):
+            # Of few keys, whatever else they must be.
+            return keys.read_from(index)
         if (wanted.narrow or wanted.by) and wanted.sought is None:
             # Each filter has an index in this order.
             return keys
-        if (index := _INDEXES_OF_STATES.get(wanted.status)) and not wanted.narrow:
-            return keys.read_from(index)
     return keys.read_from(shelf.index(order.column))
 
 

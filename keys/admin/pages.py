@@ -73,10 +73,11 @@ class KeyChanges(Changes):
         """Return a page of a project's keys in a state: as the console finds them."""
         state, left_out = self._given("state"), ("project", "state")
         revoked = state == "revoked"
+        others = any(map(self._given, ("type", "environment", *_LINKED)))
         wanted = Wanted(
             self.root_queryset.filter(project=project), project, timezone.now(), revoked=revoked,
             sought=sought, status="" if revoked else state,
-            narrow=lambda keys: self._narrowed(request, keys, left_out),
+            narrow=(lambda keys: self._narrowed(request, keys, left_out)) if others else None,
         )  # fmt: skip
         order = LAST_REVOKED_FIRST if revoked else order
         after, before = (_place(edge, project, revoked=revoked) for edge in (after, before))

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from multiprocessing.util import Finalize
 from typing import Any, Final
 
@@ -39,6 +40,13 @@ class _Calls:
     count: int
     first: datetime
     last: datetime
+
+    def again(self, at: datetime) -> None:
+        self.count += 1
+        if at > self.last:
+            self.last = at
+        elif at < self.first:
+            self.first = at
 
     def add(self, other: "_Calls") -> None:
         self.count += other.count
@@ -104,21 +112,22 @@ class _Day:
         self._scopes: set[tuple[int, str]] = set()
         self._sources: dict[int, set[tuple[str, str]]] = {}
 
-    def is_new(self, key_pk: int, scope: str) -> bool:
-        place = key_pk, scope
-        if place in self._scopes:
-            return False
+    def knows(self, key_pk: int, scope: str) -> bool:
+        return (key_pk, scope) in self._scopes
+
+    def learn(self, key_pk: int, scope: str) -> None:
         if len(self._scopes) >= 4 * SPILL:
             self._scopes.clear()
-        self._scopes.add(place)
-        return True
+        self._scopes.add((key_pk, scope))
 
     def place(self, key_pk: int, source: Source) -> tuple[int, str, str]:
         """Return the row that counts a call from there."""
         found = source.address or "", source.client
         if len(self._sources) >= SPILL and key_pk not in self._sources:
             self._sources.clear()
-        known = self._sources.setdefault(key_pk, set())
+        known = self._sources.get(key_pk)
+        if known is None:
+            known = self._sources[key_pk] = set()
         if found not in known:
             if len(known) >= MOST_SOURCES:
                 return key_pk, "", ""
@@ -171,10 +180,17 @@ class Activity:
         if self._day.number != day:
             self._day = _Day(day)
         self._buffer.used(key_pk, at, source)
-        self._buffer.called(self._day.place(key_pk, source), _Calls(1, at, at))
+        place = self._day.place(key_pk, source)
+        if calls := self._buffer.calls.get(place):
+            calls.again(at)
+        else:
+            self._buffer.called(place, _Calls(1, at, at))
         for scope in scopes:
-            # In this order: a scope that there was no room for is still to be written.
-            if self._buffer.takes(self._buffer.scopes, (key_pk, scope)) and self._day.is_new(key_pk, scope):
+            if self._day.knows(key_pk, scope):
+                continue
+            # A scope that there is no room for is still to be written.
+            if self._buffer.takes(self._buffer.scopes, (key_pk, scope)):
+                self._day.learn(key_pk, scope)
                 self._buffer.asked((key_pk, scope), _moment(hour=day * 24).date())
 
     def _empty(self) -> _Buffer:
@@ -269,6 +285,8 @@ def _known_scopes(used: dict[tuple[int, str], date]) -> list[tuple[Any, ...]]:
     ]
 
 
+# What is noted of one check has its time three times, and of one hour all keys have the same.
+@lru_cache(maxsize=2 * SPILL)
 def _stored(moment: datetime) -> Any:
     """Return a time as the ORM stores it: SQLite compares texts, so two spellings would be two times."""
     return connection.ops.adapt_datetimefield_value(moment)
@@ -332,6 +350,7 @@ def _summed(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return [(*place, count) for place, count in sorted(sums.items())]
 
 
+@lru_cache(maxsize=64)
 def _moment(hour: int) -> datetime:
     return datetime.fromtimestamp(0, UTC) + timedelta(hours=hour)
 

@@ -10,14 +10,14 @@ import time
 from functools import partial
 from typing import Any, cast
 
-from config.server import follow_the_main_process, serve
+from config.server import THREADS, follow_the_main_process, serve
 from tests.benchmarks.contestants import Module
 
 
 def main(name: str, task: str, *arguments: str) -> None:
     if task == "serve":
-        port, *threads = map(int, arguments)
-        serve(port, partial(_load, name), *threads)
+        port, threads = map(int, [*arguments, str(THREADS)][:2])
+        serve(port, partial(_load, name), threads=threads)
         return
     import django
 

@@ -1,10 +1,10 @@
 """`python -m tests`: every test, on SQLite and on PostgreSQL with Redis, and in the browser on one of them.
 
-There is one pass at once more than there are cores, so that none of them idles while a pass waits for its
-browser or its database.
+One pass after the other, each with several processes (`-n` says how many), so that all cores are busy to the
+end. What failed is said again when all have run.
 
 Arguments that it doesn't know go to pytest: `python -m tests -k revoke`,
-`python -m tests --only sqlite -- tests/db`.
+`python -m tests --only sqlite -n 0 -- tests/db`.
 """
 
 import argparse
@@ -12,15 +12,18 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
-from tests import services
+from tests import failures, services
+from tests.failures import Failure
 
 NOTHING_COLLECTED: Final = 5
 
@@ -32,6 +35,17 @@ class Pass:
     name: str
     environment: dict[str, str]
     choice: str
+    processes: int
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a pass."""
+
+    code: int
+    seconds: float
+    failures: list[Failure]
+    last_lines: list[str] = field(default_factory=list)
 
 
 def main(arguments: list[str]) -> int:
@@ -44,7 +58,7 @@ def main(arguments: list[str]) -> int:
         services.require(_packages(options))
         with _passes(options) as passes:
             print(f"Passes: {'; '.join(each.name for each in passes)}", flush=True)
-            return _summary(Run(rest, prefixed=len(passes) > 1).all(passes))
+            return _summary({each.name: _run(each, rest) for each in passes})
     except services.ServiceError as error:
         print(f"The tests can't run. {error}", file=sys.stderr)
         return 1
@@ -58,6 +72,9 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
         choices=["sqlite", "both", "none"],
         default="sqlite",
         help="on which of them the browser tests run",
+    )
+    parser.add_argument(
+        "-n", type=int, metavar="PROCESSES", help="how many processes run the tests; 0: this one alone"
     )
     options, rest = parser.parse_known_args(arguments)
     return options, [argument for argument in rest if argument != "--"]
@@ -75,7 +92,10 @@ def _packages(options: argparse.Namespace) -> list[str]:
 
 @contextmanager
 def _passes(options: argparse.Namespace) -> Iterator[list[Pass]]:
-    """Start the servers, and yield the passes: the longest first, so that the others fill what is left."""
+    """Start the servers, and yield the passes."""
+    cores = len(os.sched_getaffinity(0))
+    # A browser keeps a core busy while its test waits. A database doesn't quite: one more fills its pauses.
+    in_browser, without = (cores, cores + 1) if options.n is None else (options.n, options.n)
     with ExitStack() as stack:
         kinds: list[tuple[str, dict[str, str], bool]] = []
         if options.only != "postgresql":
@@ -87,57 +107,70 @@ def _passes(options: argparse.Namespace) -> Iterator[list[Pass]]:
             }
             kinds.append(("PostgreSQL", environment, options.browser == "both"))
         browsers = [
-            Pass(f"{name}, browser", given, "--only-browser") for name, given, wanted in kinds if wanted
+            Pass(f"{name}, browser", given, "--only-browser", in_browser)
+            for name, given, wanted in kinds
+            if wanted
         ]
-        yield [*browsers, *(Pass(name, given, "--no-browser") for name, given, _ in reversed(kinds))]
+        yield [*browsers, *(Pass(name, given, "--no-browser", without) for name, given, _ in kinds)]
 
 
-class Run:
-    """Passes under way: each a process of its own, with a data folder and a database of its own."""
-
-    def __init__(self, arguments: list[str], *, prefixed: bool) -> None:
-        self._arguments = arguments
-        self._prefixed = prefixed
-        self._processes: list[subprocess.Popen[str]] = []
-        self._ended = False
-
-    def all(self, passes: list[Pass]) -> dict[str, tuple[int, float]]:
-        """Return the code and the seconds of each pass, by its name. Ctrl+C and SIGTERM end them all."""
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0)) + 1) as pool:
-            results = {each.name: pool.submit(self._run, each) for each in passes}
-            try:
-                return {name: result.result() for name, result in results.items()}
-            except BaseException:
-                self._ended = True
-                pool.shutdown(wait=False, cancel_futures=True)
-                # pytest ends by itself, and the servers after it.
-                for process in self._processes:
-                    process.send_signal(signal.SIGINT)
-                raise
-
-    def _run(self, each: Pass) -> tuple[int, float]:
-        inherited = {k: v for k, v in os.environ.items() if k not in {"DATABASE_URL", "REDIS_URL"}}
-        command = [sys.executable, "-m", "pytest", each.choice, *self._arguments]
-        pipe, same = (subprocess.PIPE, subprocess.STDOUT) if self._prefixed else (None, None)
+def _run(each: Pass, arguments: list[str]) -> Outcome:
+    """Run a pass, and print what pytest prints. Ctrl+C and SIGTERM end it."""
+    inherited = {k: v for k, v in os.environ.items() if k not in {"DATABASE_URL", "REDIS_URL"}}
+    print(f"\n{each.name}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="keyrack-outcome-") as folder:
+        file = Path(folder) / "failures.json"
+        command = [sys.executable, "-m", "pytest", each.choice, *_spread(each.processes)]
+        command += ["-p", "tests.failures", f"--failures={file}", *arguments]
         environment = inherited | each.environment
         started = time.monotonic()
-        with subprocess.Popen(command, env=environment, stdout=pipe, stderr=same, text=True) as process:
-            self._processes.append(process)
-            if self._ended:
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            try:
+                last = _print(process)
+            except BaseException:
+                # pytest ends by itself, and the servers after it.
                 process.send_signal(signal.SIGINT)
-            for line in process.stdout or ():
-                print(f"{each.name:<15} | {line}", end="", flush=True)
-            return process.wait(), time.monotonic() - started
+                _print(process)
+                raise
+        return Outcome(process.wait(), time.monotonic() - started, failures.read(file), last)
 
 
-def _summary(results: dict[str, tuple[int, float]]) -> int:
-    print()
-    codes = [code for code, _ in results.values()]
+def _spread(processes: int) -> list[str]:
+    if not processes:
+        return []
+    # A test at which its process dies would kill each new one as well.
+    return ["-n", str(processes), "--max-worker-restart=0"]
+
+
+def _print(process: subprocess.Popen[str]) -> list[str]:
+    """Print what a process says until it ends, and return its last lines."""
+    last: deque[str] = deque(maxlen=failures.LINES)
+    for line in process.stdout or ():
+        print(line, end="", flush=True)
+        last.append(line.rstrip())
+    return [*last]
+
+
+def _summary(outcomes: dict[str, Outcome]) -> int:
+    """Say how the passes went, and before that, once more, what failed; return 0 where nothing did."""
+    codes = {outcome.code for outcome in outcomes.values()}
     # A choice of browser tests alone leaves nothing for a pass without them.
     good = {0, NOTHING_COLLECTED} if 0 in codes else {0}
-    for name, (code, seconds) in results.items():
-        print(f"{name}: {'passed' if code in good else f'FAILED ({code})'} in {seconds:.0f} s")
-    return 0 if set(codes) <= good else 1
+    bad = {name: outcome for name, outcome in outcomes.items() if outcome.code not in good}
+    for name, outcome in bad.items():
+        if not outcome.failures:
+            print(
+                "\n".join(["", f"{name} ended without a failed test. Its last lines:", *outcome.last_lines])
+            )
+    for line in failures.told({name: outcome.failures for name, outcome in bad.items()}):
+        print(line)
+    print()
+    for name, outcome in outcomes.items():
+        how = f"FAILED ({outcome.code})" if name in bad else "passed"
+        print(f"{name}: {how} in {outcome.seconds:.0f} s")
+    return 1 if bad else 0
 
 
 def _end(_signal: int, _frame: FrameType | None) -> NoReturn:

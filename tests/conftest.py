@@ -1,19 +1,21 @@
 """What every test may use."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from django.contrib.contenttypes.models import ContentType
 from django.core.cache import cache
 from django.core.management import call_command
 from django.db import connections
 from django.test import TransactionTestCase
 from hypothesis import settings
 
-from keys.activity import Activity, activity
+from keys.activity import SPILL, Activity, activity
 from projects import triggers
 
 # The project and its people: owner, admin, operator, viewer; and an outsider.
-pytest_plugins = ["tests.cast"]
+pytest_plugins = ["tests.cast", "tests.spreading"]
 
 # A machine that is busy makes no property false.
 settings.register_profile("keyrack", deadline=None)
@@ -26,6 +28,15 @@ _PAGES = ("tests/web/", "tests/browser/", "tests/meta/")
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--no-browser", action="store_true", help="leave the browser tests out")
     parser.addoption("--only-browser", action="store_true", help="leave all other tests out")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Read no file of which all tests are left out, where nobody named files: reading takes a while."""
+    tests = config.rootpath / "tests"
+    if [Path(argument).resolve() for argument in config.args] != [tests] or collection_path.parent != tests:
+        return None
+    is_browser = collection_path.name == "browser"
+    return config.getoption("--no-browser" if is_browser else "--only-browser") or None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -68,18 +79,22 @@ def _no_writer() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _counted_by_hand() -> None:
     """A test counts its own checks alone."""
-    activity._buffer, activity._day = activity._empty(), type(activity._day)()
+    activity._buffer, activity._day = activity._empty(), type(activity._day)(0, SPILL)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _flush_past_the_triggers() -> Iterator[None]:
-    """Let Django empty the tables between tests that commit: the triggers refuse it otherwise."""
-    teardown = TransactionTestCase._fixture_teardown  # type: ignore[attr-defined]
+def _emptying() -> Iterator[None]:
+    """Let Django empty the tables between tests that commit: the triggers refuse it otherwise.
 
-    def lifted_teardown(case: TransactionTestCase) -> None:
+    Without the signal that has it make permissions for every model, which nobody asks for here, and which
+    takes two thirds of the time.
+    """
+
+    def empty(_case: TransactionTestCase) -> None:
         with triggers.lifted(connections["default"]):
-            teardown(case)
+            call_command("flush", verbosity=0, interactive=False, inhibit_post_migrate=True)
+        ContentType.objects.clear_cache()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TransactionTestCase, "_fixture_teardown", lifted_teardown)
+        patch.setattr(TransactionTestCase, "_fixture_teardown", empty)
         yield

@@ -18,7 +18,7 @@ from typing import Any, Final
 import psycopg
 import redis
 
-START_SECONDS: Final = 30
+START_SECONDS: Final = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ def redis_server(port: int = 0) -> Iterator[str]:
     with _folder("redis", None) as folder:
         port = port or free_port()
         command = ["redis-server", "--bind", "127.0.0.1", "--port", str(port)]
-        command += ["--save", "", "--appendonly", "no", "--dir", str(folder)]
+        command += ["--save", "", "--appendonly", "no", "--dir", str(folder), "--databases", "256"]
         url = f"redis://127.0.0.1:{port}/0"
         with _server(command, folder, None, stop_with=signal.SIGTERM) as check:
             client = redis.Redis.from_url(url)
@@ -246,7 +246,7 @@ def _server(
     finally:
         process.send_signal(stop_with)
         try:
-            process.wait(20)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

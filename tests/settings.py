@@ -8,6 +8,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from urllib.parse import urlsplit
 
 for _name in [name for name in os.environ if name.startswith("KEYRACK_") or name == "PORT"]:
     # The one that asks the browser tests for pictures isn't a setting of Keyrack's.
@@ -15,6 +16,12 @@ for _name in [name for name in os.environ if name.startswith("KEYRACK_") or name
         del os.environ[_name]
 os.environ["KEYRACK_DATA"] = tempfile.mkdtemp(prefix="keyrack-tests-")
 atexit.register(shutil.rmtree, os.environ["KEYRACK_DATA"], ignore_errors=True)
+
+# Each of the processes that share the tests (`-n`) empties its cache between them: it has a Redis database of
+# its own. What runs here without processes has the one that was given.
+if "REDIS_URL" in os.environ and (_worker := os.environ.get("PYTEST_XDIST_WORKER", "")):
+    _redis = urlsplit(os.environ["REDIS_URL"])
+    os.environ["REDIS_URL"] = _redis._replace(path=f"/{int(_worker.removeprefix('gw')) + 1}").geturl()
 
 from config.settings import *  # noqa: E402, F403
 

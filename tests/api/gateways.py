@@ -102,7 +102,7 @@ class Behind:
     def __call__(self, method: str, path: str, headers: Headers = (), body: bytes = b"") -> Heard:
         """Send a request as it is given: no header is added but Host and the length of a body."""
         self.echo.seen.clear()
-        wire = HTTPConnection("127.0.0.1", self.gateway.port, timeout=20)
+        wire = HTTPConnection("127.0.0.1", self.gateway.port, timeout=60)
         wire.putrequest(method, path, skip_accept_encoding=True)
         for name, value in headers:
             wire.putheader(name, value)
@@ -203,11 +203,11 @@ def flush() -> None:
 
 
 def _wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    for _ in range(600):
+    for _ in range(1800):
         if process.poll() is not None:
             break
         try:
-            wire = HTTPConnection("127.0.0.1", port, timeout=5)
+            wire = HTTPConnection("127.0.0.1", port, timeout=30)
             wire.request("GET", "/api/v1/whoami")
             wire.getresponse().read()
             wire.close()

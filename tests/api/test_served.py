@@ -29,7 +29,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 INTROSPECT: Final = "/api/v1/introspect"
 ROUNDS: Final = 200
-SECONDS: Final = 20
+SECONDS: Final = 60
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def raw(head: str | bytes, *headers: str | bytes, body: bytes = b"") -> bytes:
 
 def status_of(port: int, sent: bytes, *, cut: bool = False) -> int:
     """Return the status that is answered; 0 where the connection is closed without an answer."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as wire:
+    with socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as wire:
         with suppress(OSError):
             # A server may answer before it has read all.
             wire.sendall(sent)

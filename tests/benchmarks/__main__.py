@@ -26,7 +26,7 @@ BENCHMARKS: Final[dict[str, tuple[str, Measure]]] = {
     "http": ("`authorize` over HTTP, so many times as fast as", http.measure),
     "in_process": ("`check()` in process, so many times as fast as", in_process.measure),
     "activity": ("What counting leaves of the speed", activity.measure),
-    "flood": ("What a flood of wrong secrets leaves", flood.measure),
+    "flood": ("What a flood of wrong secrets leaves to good traffic", flood.measure),
 }
 QUICK: Final = Options(keys=200, chosen=50, pairs=1, seconds=1)
 

@@ -92,7 +92,7 @@ def row(table: Locator, name: str) -> Locator:
 
 def whoami(base: str, token: str) -> tuple[int, dict[str, object]]:
     """Present a token over HTTP, as a script does; return the status and the document."""
-    connection = http.client.HTTPConnection(base.removeprefix("http://"), timeout=10)
+    connection = http.client.HTTPConnection(base.removeprefix("http://"), timeout=60)
     try:
         connection.request("GET", "/api/v1/whoami", headers={"Authorization": f"Bearer {token}"})
         response = connection.getresponse()

@@ -166,9 +166,11 @@ def test_whoever_comes_late_sees_both_values_and_may_save_again(
     complaints.allow(409)
     agents.get_by_role("link", name="Release agent", exact=True).click()
     agents.get_by_role("link", name="Edit Release agent").click()
+    form = steps.panel(agents, "Edit Release agent")
+    # A click doesn't wait for its answer; the other one comes when the form is there.
+    expect(form).to_be_visible()
     changes, otis = Edit(name="Otis' agent"), Actor.system("Otis Brandt")
     lifecycle.edit(project, issued.key.key_id, changes, actor=otis, at=at, version=1)
-    form = steps.panel(agents, "Edit Release agent")
     form.get_by_label("Key name").fill("Mara's agent")
     form.get_by_role("button", name="Save").click()
     late = steps.panel(agents, "Edit Otis' agent")

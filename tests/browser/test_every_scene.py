@@ -20,12 +20,14 @@ from tests.factories import UserFactory
 DESKTOP: Final = ViewportSize(width=1280, height=960)
 WIDTHS: Final = (320, 375, 768, 1280)
 
-# Colours are all that differs in the dark. Text reaches 7:1, which axe-core asks for only if told to.
+# Text reaches 7:1, which axe-core asks for only if told to; its rule for 4.5:1 finds nothing beyond that.
 ENHANCED: Final = "color-contrast-enhanced"
-RULES: Final[dict[str, dict[str, Any]]] = {
-    "light": {"resultTypes": ["violations"], "rules": {ENHANCED: {"enabled": True}}},
-    "dark": {"resultTypes": ["violations"], "runOnly": ["color-contrast", ENHANCED]},
+LIGHT: Final[dict[str, Any]] = {
+    "resultTypes": ["violations"],
+    "rules": {ENHANCED: {"enabled": True}, "color-contrast": {"enabled": False}},
 }
+# Colours are all that differs in the dark.
+DARK: Final[dict[str, Any]] = {"resultTypes": ["violations"], "runOnly": [ENHANCED]}
 
 AXE: Final = """async (options) => (await axe.run(document, options)).violations.flatMap(
     ({ id, nodes }) => nodes.map((node) => `${id}: ${node.target.join(" ")}: ${node.failureSummary}`))"""
@@ -66,15 +68,19 @@ def test_nobody_is_shut_out_and_nothing_sticks_out(staged: Page) -> None:
 
 
 def violations(page: Page) -> Iterator[str]:
-    """What axe-core finds: on a desktop and on a phone, in light and in dark."""
+    """What axe-core finds: on a phone and on a desktop, and there in the dark too.
+
+    A phone shows the same colours, so that there is nothing more to find on it in the dark.
+    """
     page.evaluate(TIMERS)
     page.evaluate(AXE_SCRIPT)
-    for size in (DESKTOP, steps.PHONE):
+    for size in (steps.PHONE, DESKTOP):
         page.set_viewport_size(size)
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
-            for violation in page.evaluate(AXE, RULES[scheme]):
-                yield f"{size['width']} {scheme}: {violation}"
+        for violation in page.evaluate(AXE, LIGHT):
+            yield f"{size['width']} light: {violation}"
+    page.emulate_media(color_scheme="dark")
+    for violation in page.evaluate(AXE, DARK):
+        yield f"{DESKTOP['width']} dark: {violation}"
     page.emulate_media(color_scheme="light")
 
 

@@ -125,6 +125,7 @@ def test_turning_a_page_leads_to_the_table(page: Page, project: Project) -> None
     following = page.get_by_role("navigation", name="Pagination").get_by_role("link", name="Next")
     following.press("Enter")
     expect(page.get_by_role("link", name="Automator Key", exact=True)).to_be_visible()
-    assert page.evaluate("document.activeElement !== document.body")
+    # The focus comes a moment after the rows.
+    page.wait_for_function("document.activeElement !== document.body")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.closest('table') !== null")

@@ -82,7 +82,7 @@ def test_where_the_copy_icon_is_refused_the_key_id_is_selected(page: Page, proje
     assert page.evaluate("getSelection().toString().trim()") == key.key_id
     alert.get_by_role("button", name="Dismiss").click()
     expect(alert).to_have_count(0)
-    assert page.evaluate("document.activeElement !== document.body")
+    page.wait_for_function("document.activeElement !== document.body")
 
 
 def test_the_env_file_holds_the_token_and_leaves_the_page_as_it_is(either: Page) -> None:

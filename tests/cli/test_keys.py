@@ -59,7 +59,7 @@ def keys(environment: dict[str, str]) -> Callable[..., Done]:
 
     def run(*arguments: str, stdin: str = "", **changes: str) -> Done:
         done = subprocess.run(
-            [*MANAGE, "keys", *arguments], env=environment | changes, input=stdin, timeout=60,
+            [*MANAGE, "keys", *arguments], env=environment | changes, input=stdin, timeout=180,
             capture_output=True, text=True,
         )  # fmt: skip
         assert "Traceback" not in done.stderr
@@ -75,7 +75,7 @@ def shell(environment: dict[str, str]) -> Callable[[str], Done]:
     def run(line: str) -> Done:
         start = f'set -o pipefail; keys() {{ {shlex.join(MANAGE)} keys "$@"; }}; {line}'
         done = subprocess.run(
-            ["bash", "-c", start], env=environment, stdin=subprocess.DEVNULL, timeout=60,
+            ["bash", "-c", start], env=environment, stdin=subprocess.DEVNULL, timeout=180,
             capture_output=True, text=True,
         )  # fmt: skip
         assert "Traceback" not in done.stderr
@@ -142,14 +142,14 @@ def test_a_database_that_can_t_be_used_is_one_line(
 
 def test_bytes_that_are_no_text_are_refused(project: Project, environment: dict[str, str]) -> None:
     done = subprocess.run(
-        [*MANAGE, "keys", "list", b"\xff"], env=environment, capture_output=True, timeout=60
+        [*MANAGE, "keys", "list", b"\xff"], env=environment, capture_output=True, timeout=180
     )
     assert (done.returncode, done.stderr) == (
         exits.MISUSED,
         b"manage.py keys: error: an argument isn't UTF-8 text.\n",
     )
     done = subprocess.run(
-        [*MANAGE, "keys", "check"], env=environment, input=b"\xff\xfe", capture_output=True, timeout=60
+        [*MANAGE, "keys", "check"], env=environment, input=b"\xff\xfe", capture_output=True, timeout=180
     )
     assert (done.returncode, done.stdout) == (exits.VERDICTS[Outcome.MALFORMED], b"malformed\n")
 
@@ -194,7 +194,7 @@ class Terminal:
         self.process, self._screen, self.shown = process, screen, ""
 
     def read_until(self, text: str) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while text not in self.shown:
             assert time.monotonic() < deadline, self.shown
             self._read(1)

@@ -76,7 +76,7 @@ def reseal(environment: dict[str, str]) -> "subprocess.Popen[str]":
 def test_killed_in_the_middle_it_is_taken_up_by_the_next_run(
     many: Project, environment: dict[str, str]
 ) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     with reseal(environment) as process:
         while not moved():
             assert process.poll() is None, process.stderr and process.stderr.read()
@@ -87,7 +87,7 @@ def test_killed_in_the_middle_it_is_taken_up_by_the_next_run(
     # The Automator Key has no copy here: whole batches of 100.
     assert before % 100 == 0
     with reseal(environment) as process:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=180)
     said = f"{ROWS - before:,} moved to the newest sealing key, {before:,} under it already"
     assert (process.returncode, out) == (0, f"6,000 sealed values: {said}.\n"), err
     ring = Keyring((NEW,))
@@ -100,7 +100,7 @@ def test_a_lost_key_ends_it_with_1_and_the_rows_on_standard_error(
 ) -> None:
     ProviderKey.objects.filter(public_id__gte=f"{2:012}").delete()
     with reseal(environment | {"KEYRACK_SEALING_KEYS": _text(NEW)}) as process:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=180)
     assert process.returncode == 1
     assert out == "2 sealed values: 0 moved to the newest sealing key, 0 under it already.\n"
     missing = f"The sealing key {Keyring((OLD,)).newest_id} is missing."

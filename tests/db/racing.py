@@ -9,7 +9,7 @@ from django.db import connection
 
 T = TypeVar("T")
 
-_PATIENCE_SECONDS = 20
+_PATIENCE_SECONDS = 60
 
 
 def race(*calls: Callable[[], T]) -> list[T | Exception]:

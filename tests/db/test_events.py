@@ -203,25 +203,29 @@ def plans(project: Project, given: dict[str, str]) -> Iterator[str]:
     yield NEWEST_FIRST.applied(found.filter(NEWEST_FIRST.past(edge)))[: PAGE_SIZE + 1].explain()
 
 
-@pytest.mark.parametrize(
-    ("given", "index"),
-    [
-        ({}, "audit_by_time"),
-        ({"who": "Otis"}, "audit_by_actor"),
-        ({"who": "Mara"}, "audit_by_"),
-        ({"who": "B" * 12}, "audit_by_key"),
-        ({"what": "member.removed"}, "audit_by_verb"),
-        ({"what": "member"}, "audit_by_topic"),
-        ({"what": "key"}, "audit_by_"),
-        ({"since": "2026-01-02", "until": "2026-01-03"}, "audit_by_time"),
-        ({"until": "2026-01-03"}, "audit_by_time"),
-        ({"key": f"{150:012}"}, "audit_by_object"),
-        ({"who": "Otis", "since": "2026-01-01", "until": "2026-01-02"}, "audit_by_"),
-    ],
-)
-def test_an_index_finds_the_events_and_gives_their_order(
-    long: Project, given: dict[str, str], index: str
-) -> None:
+INDEXES: Final[list[tuple[dict[str, str], str]]] = [
+    ({}, "audit_by_time"),
+    ({"who": "Otis"}, "audit_by_actor"),
+    ({"who": "Mara"}, "audit_by_"),
+    ({"who": "B" * 12}, "audit_by_key"),
+    ({"what": "member.removed"}, "audit_by_verb"),
+    ({"what": "member"}, "audit_by_topic"),
+    ({"what": "key"}, "audit_by_"),
+    ({"since": "2026-01-02", "until": "2026-01-03"}, "audit_by_time"),
+    ({"until": "2026-01-03"}, "audit_by_time"),
+    ({"key": f"{150:012}"}, "audit_by_object"),
+    ({"who": "Otis", "since": "2026-01-01", "until": "2026-01-02"}, "audit_by_"),
+]
+
+
+# One test: the log takes longer to write than all of them to ask.
+def test_an_index_finds_the_events_and_gives_their_order(long: Project, subtests: pytest.Subtests) -> None:
+    for given, index in INDEXES:
+        with subtests.test(given=given):
+            assert_found(long, given, index)
+
+
+def assert_found(long: Project, given: dict[str, str], index: str) -> None:
     for plan in plans(long, given):
         assert index in plan, plan
         assert "TEMP B-TREE" not in plan, plan

@@ -121,6 +121,9 @@ def mistake(client: Watched, issued: Issued) -> None:
         url_of("resource_edit", "sources"): {"label": "Sources", "actions": "read", "seen": ""},
         "/account/password/change/": {"oldpassword": "", "password1": "", "password2": ""},
     }
+    if issued.key.type == KeyType.AGENT:
+        # What isn't about a key was tried with the first.
+        forms = {url: form for url, form in forms.items() if key_id in url or "/agents/" in url}
     invitation = client.watch.invitations[-1]
     for text in (issued.token, f"see {issued.token}!", issued.token[20:58], invitation, f"see {invitation}!"):
         for headers in ({}, HTMX):

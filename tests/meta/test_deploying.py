@@ -78,7 +78,7 @@ class Machine:
         environment = clean_environment() | variables
         environment["PATH"] = f"{self.folder}/bin:{environment['PATH']}"
         done = subprocess.run(
-            ["sh", "-ec", self.here(text)], env=environment, capture_output=True, text=True, timeout=60
+            ["sh", "-ec", self.here(text)], env=environment, capture_output=True, text=True, timeout=180
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

@@ -219,7 +219,7 @@ class Shell:
             env=self.environment | variables,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=120,
         )
 
     def output(self, name: str, **variables: str) -> str:

@@ -32,7 +32,7 @@ METRICS: Final = "a-token-of-more-than-20-characters"
 KEYS: Final = "/api/v1/keys"
 AUTHORIZE: Final = "/api/v1/authorize?project=demo&resource=sources&action=read"
 # How long anything may take here; nothing waits for it where all is well.
-PATIENCE: Final = 20
+PATIENCE: Final = 60
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Installation:
     def manage(self, *words: str) -> str:
         done = subprocess.run(
             [sys.executable, "manage.py", *words],
-            cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=60,
+            cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=180,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()

@@ -1,6 +1,7 @@
 """The server that `manage.py serve` becomes: granian over WSGI, one worker or more, several threads each."""
 
 import ctypes
+import gc
 import os
 import signal
 import threading
@@ -14,10 +15,6 @@ from granian.server.mp import MPServer
 
 HOST: Final = "127.0.0.1"
 STOP_SECONDS: Final = 10
-# Two, so that a password being hashed doesn't hold up the rest. More answer less: a thread lets another run
-# while its query does, and on SQLite, whose answers take microseconds, they then do little but wake each
-# other: five answer half as many checks as two. Over a network there is something to wait for.
-THREADS: Final = 3 if os.environ.get("DATABASE_URL", "").strip() else 2
 
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -38,6 +35,9 @@ def load(_target: str) -> Any:
     follow_the_main_process()
     from config.wsgi import application
 
+    # What is there by now stays: no collection of garbage needs to look at it again.
+    gc.collect()
+    gc.freeze()
     return application
 
 
@@ -57,7 +57,7 @@ def serve(
     *,
     host: str = HOST,
     workers: int = 1,
-    threads: int = THREADS,
+    threads: int,
 ) -> None:
     """Serve until SIGTERM or SIGINT. A worker that dies is replaced.
 
@@ -83,4 +83,5 @@ if __name__ == "__main__":
         int(os.environ["PORT"]),
         host=os.environ["KEYRACK_LISTEN"],
         workers=int(os.environ["KEYRACK_WORKERS"]),
+        threads=int(os.environ["KEYRACK_THREADS"]),
     )

@@ -29,6 +29,10 @@ KEYRACK_TRUSTED_PROXIES: Final = env.read("KEYRACK_TRUSTED_PROXIES", TrustedProx
 # Where the server listens, and in how many processes. Beyond one they share PostgreSQL and Redis.
 KEYRACK_LISTEN: Final = env.read("KEYRACK_LISTEN", parse.ip, "127.0.0.1")
 KEYRACK_WORKERS: Final = env.read("KEYRACK_WORKERS", parse.count(64), 1)
+# More than one, so that a password being hashed doesn't hold up the rest. More answer less: a thread lets
+# another run while its query does, and on SQLite, whose answers take microseconds, they then do little but
+# wake each other. Over a network there is something to wait for.
+KEYRACK_THREADS: Final = env.read("KEYRACK_THREADS", parse.count(64), 3 if env.text("DATABASE_URL") else 2)
 # With it /metrics answers whoever presents it; without, there is no such address.
 KEYRACK_METRICS_TOKEN: Final = env.read("KEYRACK_METRICS_TOKEN", parse.passphrase, "")
 DEBUG = env.read("KEYRACK_DEBUG", parse.flag, False)

@@ -7,15 +7,15 @@ different keys fill it. What a crash can lose is the last second of counts, neve
 
 import logging
 import threading
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime
 from multiprocessing.util import Finalize
 from typing import Any, Final
 
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
 from keys import upserts
+from keys.counters import Buffer, Calls, Day, hour_of, moment_of
 from keys.models import DayCount, HourCount, Key, KeyActivity, ScopeUse, SourceUse, StrayCount
 from keys.sources import Source
 from keys.upserts import DAY, NUMBER, TEXT, TIME
@@ -25,105 +25,8 @@ log = logging.getLogger("keyrack.activity")
 
 EVERY_SECONDS: Final = 1.0
 # So many different counters wake the writer early. Where it can't write there may be twice as many, and what
-# is new then is dropped. A counter takes about 200 bytes.
+# is new then is dropped. A counter takes about 500 bytes.
 SPILL: Final = 5_000
-# Of one key so many places are told apart in a day, by each process; further ones are one row.
-MOST_SOURCES: Final = 100
-_HOUR: Final = 3600
-
-
-@dataclass(slots=True)
-class _Calls:
-    """How often a key was used from one place, and between when."""
-
-    count: int
-    first: datetime
-    last: datetime
-
-    def add(self, other: "_Calls") -> None:
-        self.count += other.count
-        self.first, self.last = min(self.first, other.first), max(self.last, other.last)
-
-
-@dataclass(slots=True)
-class _Buffer:
-    """What was counted since the last write: by key, hour and outcome; and of what passed the last use of
-    each key, its scopes, and where its calls came from. Of each at most so many: what is new then is dropped.
-    """
-
-    most: int
-    counts: dict[tuple[int, int, str], int] = field(default_factory=dict)
-    uses: dict[int, tuple[datetime, Source]] = field(default_factory=dict)
-    scopes: dict[tuple[int, str], date] = field(default_factory=dict)
-    calls: dict[tuple[int, str, str], _Calls] = field(default_factory=dict)
-
-    def add(self, place: tuple[int, int, str], count: int = 1) -> None:
-        if self.takes(self.counts, place):
-            self.counts[place] = self.counts.get(place, 0) + count
-
-    def used(self, key_pk: int, at: datetime, source: Source) -> None:
-        before = self.uses.get(key_pk)
-        if before[0] < at if before else self.takes(self.uses, key_pk):
-            self.uses[key_pk] = at, source
-
-    def called(self, place: tuple[int, str, str], calls: _Calls) -> None:
-        if before := self.calls.get(place):
-            before.add(calls)
-        elif self.takes(self.calls, place):
-            self.calls[place] = calls
-
-    def asked(self, place: tuple[int, str], day: date) -> None:
-        if self.takes(self.scopes, place):
-            self.scopes[place] = day
-
-    def take_in(self, newer: "_Buffer") -> None:
-        """Add what was counted since."""
-        for place, count in newer.counts.items():
-            self.add(place, count)
-        for key_pk, (at, source) in newer.uses.items():
-            self.used(key_pk, at, source)
-        for where, calls in newer.calls.items():
-            self.called(where, calls)
-        for scope, day in newer.scopes.items():
-            self.asked(scope, day)
-
-    def takes(self, counted: Mapping[Any, Any], place: Any) -> bool:
-        """Say whether this is there already, or there is room for it."""
-        return place in counted or len(counted) < self.most
-
-    @property
-    def size(self) -> int:
-        return max(len(self.counts), len(self.scopes), len(self.calls))
-
-
-class _Day:
-    """What this process has noted on one day: each scope is written once, and places are bounded."""
-
-    def __init__(self, number: int = 0) -> None:
-        self.number = number
-        self._scopes: set[tuple[int, str]] = set()
-        self._sources: dict[int, set[tuple[str, str]]] = {}
-
-    def is_new(self, key_pk: int, scope: str) -> bool:
-        place = key_pk, scope
-        if place in self._scopes:
-            return False
-        if len(self._scopes) >= 4 * SPILL:
-            self._scopes.clear()
-        self._scopes.add(place)
-        return True
-
-    def place(self, key_pk: int, source: Source) -> tuple[int, str, str]:
-        """Return the row that counts a call from there."""
-        found = source.address or "", source.client
-        if len(self._sources) >= SPILL and key_pk not in self._sources:
-            self._sources.clear()
-        known = self._sources.setdefault(key_pk, set())
-        if found not in known:
-            if len(known) >= MOST_SOURCES:
-                return key_pk, "", ""
-            known.add(found)
-        return key_pk, *found
 
 
 class Activity:
@@ -132,7 +35,7 @@ class Activity:
     def __init__(self, spill: int = SPILL) -> None:
         self._spill = spill
         self._buffer = self._empty()
-        self._day = _Day()
+        self._day = Day(0, spill)
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._wake = threading.Event()
@@ -154,11 +57,11 @@ class Activity:
 
         `key_pk` is 0 for a token that no key is known by.
         """
-        hour = int(at.timestamp()) // _HOUR
         with self._lock:
-            self._buffer.add((key_pk, hour, outcome))
-            if used:
-                self._note_use(key_pk, at, hour // 24, source, scopes)
+            if self._buffer.goes_on(key_pk, outcome, at, source, used, scopes):
+                return
+            day = self._today(hour_of(at) // 24) if used else None
+            self._buffer.note(key_pk, str(outcome), at, source, scopes, day)
             full = self._buffer.size >= self._spill
         if self._writer is None:
             self._start()
@@ -166,19 +69,13 @@ class Activity:
         if full and not self._failing:
             self._wake.set()
 
-    def _note_use(self, key_pk: int, at: datetime, day: int, source: Source, scopes: Sequence[str]) -> None:
-        """Note who used the key for what; the lock is held."""
-        if self._day.number != day:
-            self._day = _Day(day)
-        self._buffer.used(key_pk, at, source)
-        self._buffer.called(self._day.place(key_pk, source), _Calls(1, at, at))
-        for scope in scopes:
-            # In this order: a scope that there was no room for is still to be written.
-            if self._buffer.takes(self._buffer.scopes, (key_pk, scope)) and self._day.is_new(key_pk, scope):
-                self._buffer.asked((key_pk, scope), _moment(hour=day * 24).date())
+    def _today(self, number: int) -> Day:
+        if self._day.number != number:
+            self._day = Day(number, self._spill)
+        return self._day
 
-    def _empty(self) -> _Buffer:
-        return _Buffer(2 * self._spill)
+    def _empty(self) -> Buffer:
+        return Buffer(2 * self._spill)
 
     def flush(self) -> None:
         """Write what was counted. Where the database is away it stays in memory, for the next time."""
@@ -199,7 +96,7 @@ class Activity:
             else:
                 self._failing = False
 
-    def _keep(self, taken: _Buffer) -> None:
+    def _keep(self, taken: Buffer) -> None:
         with self._lock:
             newer, self._buffer = self._buffer, taken
             taken.take_in(newer)
@@ -226,16 +123,16 @@ class Activity:
         self.flush()
 
 
-def _write(taken: _Buffer) -> None:
+def _write(taken: Buffer) -> None:
     """Write the counters in one transaction, in an order that is the same in every process.
 
     Two processes that wrote the same rows in different orders would wait for each other for ever.
     """
-    known = [(*place, taken.counts[place]) for place in sorted(taken.counts) if place[0]]
-    strays = [(*place, taken.counts[place]) for place in sorted(taken.counts) if not place[0]]
-    hours = [(key, _stored(_moment(hour)), outcome, count) for key, hour, outcome, count in known]
-    days = _summed((key, _moment(hour).date(), outcome, count) for key, hour, outcome, count in known)
-    stray = _summed((_moment(hour).date(), outcome, count) for _, hour, outcome, count in strays)
+    known = [(*place, taken.counts[place].number) for place in sorted(taken.counts) if place[0]]
+    strays = [(*place, taken.counts[place].number) for place in sorted(taken.counts) if not place[0]]
+    hours = [(key, _stored(moment_of(hour)), outcome, count) for key, hour, outcome, count in known]
+    days = _summed((key, moment_of(hour).date(), outcome, count) for key, hour, outcome, count in known)
+    stray = _summed((moment_of(hour).date(), outcome, count) for _, hour, outcome, count in strays)
     with transaction.atomic(), connection.cursor() as cursor:
         _add(cursor, HourCount, {"key_id": NUMBER, "hour": TIME, "outcome": TEXT}, hours)
         _add(cursor, DayCount, {"key_id": NUMBER, "day": DAY, "outcome": TEXT}, days)
@@ -247,12 +144,13 @@ def _write(taken: _Buffer) -> None:
             upserts.run(cursor, _SCOPES, (NUMBER, TEXT, DAY), _known_scopes(taken.scopes))
 
 
-def _uses(taken: _Buffer) -> Iterable[tuple[Any, ...]]:
-    for key, (at, source) in sorted(taken.uses.items()):
-        yield key, _stored(at), source.address or "", source.client
+def _uses(taken: Buffer) -> Iterable[tuple[Any, ...]]:
+    for key in sorted(taken.uses):
+        use = taken.uses[key]
+        yield key, _stored(use.at), use.source.address or "", use.source.client
 
 
-def _told(calls: _Calls) -> tuple[Any, ...]:
+def _told(calls: Calls) -> tuple[Any, ...]:
     return calls.count, _stored(calls.first), _stored(calls.last)
 
 
@@ -271,6 +169,9 @@ def _known_scopes(used: dict[tuple[int, str], date]) -> list[tuple[Any, ...]]:
 
 def _stored(moment: datetime) -> Any:
     """Return a time as the ORM stores it: SQLite compares texts, so two spellings would be two times."""
+    if connection.vendor == "sqlite" and moment.tzinfo is UTC:
+        # As the ORM's own, which takes five times as long.
+        return str(moment.replace(tzinfo=None))
     return connection.ops.adapt_datetimefield_value(moment)
 
 
@@ -330,10 +231,6 @@ def _summed(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     for *place, count in rows:
         sums[tuple(place)] = sums.get(tuple(place), 0) + count
     return [(*place, count) for place, count in sorted(sums.items())]
-
-
-def _moment(hour: int) -> datetime:
-    return datetime.fromtimestamp(0, UTC) + timedelta(hours=hour)
 
 
 activity: Final = Activity()

@@ -20,6 +20,7 @@ from keys import answers, problems
 from keys.answers import Problem
 from keys.kinds import UPSTREAM_LENGTH, Environment
 from keys.providers import UnknownUpstream, UnusableUpstream, authorization_for
+from keys.scopes import Grant
 from keys.sealing import SealingError
 from keys.sources import Source, source_of
 from keys.upstream_addresses import PRESETS
@@ -356,6 +357,11 @@ _encoded: Final = lru_cache(maxsize=1024)(quote)
 
 def _listed(facts: Facts) -> str:
     """Return the scopes that the key has. A query for one whose type reads the catalogue."""
-    grant = facts.grant
-    catalogue = Project(pk=facts.project_id).scopes() if grant.reads else ()
-    return " ".join(grant.listed(catalogue))
+    if facts.grant.reads:
+        return " ".join(facts.grant.listed(Project(pk=facts.project_id).scopes()))
+    return _joined(facts.grant)
+
+
+@lru_cache(maxsize=1024)
+def _joined(grant: Grant) -> str:
+    return " ".join(grant.listed(()))

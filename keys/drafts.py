@@ -85,7 +85,8 @@ def settled(project: Project, draft: Draft, at: datetime) -> Draft:
 
 
 def drafted(project: Project, draft: Draft, at: datetime) -> Key:
-    """Return an unsaved key, every rule checked that needs no secret.
+    """Return an unsaved key, every rule checked that needs no secret: but that its name is free, which the
+    database checks as it is inserted.
 
     Raises ValidationError with all that is wrong, by field. Checked here and not in a ModelForm, which
     would skip a constraint on a column that it doesn't show.
@@ -109,7 +110,9 @@ def drafted(project: Project, draft: Draft, at: datetime) -> Key:
     errors.gather(lambda: _put_into_channel(key, draft))
     if draft.environment not in Environment.values:
         errors.add({"environment": "Choose Live or Test."})
-    errors.gather(lambda: refuse_taken_name(key))
+    if errors:
+        # Of a draft that is good otherwise, the insert finds out.
+        errors.gather(lambda: refuse_taken_name(key))
     errors.raise_any()
     return key
 
@@ -131,6 +134,9 @@ class _Errors:
     def add(self, messages: Mapping[str, str | list[str]]) -> None:
         for name, texts in messages.items():
             self._by_field.setdefault(name, []).extend([texts] if isinstance(texts, str) else texts)
+
+    def __bool__(self) -> bool:
+        return bool(self._by_field)
 
     def raise_any(self) -> None:
         if self._by_field:

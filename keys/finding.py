@@ -109,8 +109,8 @@ def find(
 ) -> Found:
     """Return the page of the wanted keys that follows `after`, or precedes `before`, or else the first.
 
-    More than a thousand that a search finds come newest first, and so many that have expired or will soon by
-    their expiry, unless the names are in order: no index has them in another.
+    More than a thousand that a search finds, or that are paused or not confirmed, come newest first; so many
+    that have expired or will soon by their expiry, unless the names are in order. No index has another.
     """
     edges = _Edges(after, before, size)
     sets = wanted.sets()
@@ -154,7 +154,7 @@ class _Few:
             meant = _meant(wanted, shelf, keys, left)
             if meant is None:
                 return cls(order)
-            pks += meant.order_by().values_list("pk", flat=True)[:left]
+            pks += _counted(wanted, shelf, meant, left)
             if len(pks) > COUNTED_AT_MOST:
                 return cls(order)
         if not pks:
@@ -203,11 +203,30 @@ def _meant(wanted: Wanted, shelf: Shelf, keys: KeyQuerySet, most: int) -> KeyQue
         # Too many have it in their names; perhaps the filters leave few.
         if not wanted.is_filtered:
             return None
-        pks = list(_state(wanted, shelf, keys).order_by().values_list("pk", flat=True)[:most])
+        pks = _counted(wanted, shelf, _state(wanted, shelf, keys), most)
         return walked(keys.numbered(pks), term) if len(pks) < most else None
     if is_key_id(sought.text):
         pks += Key.objects.filter(key_id=sought.text).values_list("pk", flat=True)
     return keys.numbered(pks)
+
+
+def _counted(wanted: Wanted, shelf: Shelf, keys: KeyQuerySet, most: int) -> list[int]:
+    """Return the numbers of at most so many of these keys. One query.
+
+    The newest of a state first: of the oldest that were never confirmed, most have expired meanwhile.
+    """
+    ordered = ("-created_at", "-pk") if _INDEXES_OF_STATES.get(wanted.status) else ()
+    without: list[str] = []
+    if wanted.sought is None and not _is_rotating(wanted, shelf):
+        # Else PostgreSQL may begin with the table, and step over all that the filter leaves out.
+        without = ["bitmapscan", "seqscan"]
+        if not wanted.status and connection.vendor == "postgresql":
+            # This order leads it to the index that each filter has.
+            ordered = ("created_at", "pk")
+            without.append("sort")
+    numbers = keys.order_by(*ordered).values_list("pk", flat=True)
+    with planned(*without):
+        return list(numbers[:most])
 
 
 def _known_by(sought: ByKey) -> list[int]:
@@ -224,6 +243,8 @@ def _known_by(sought: ByKey) -> list[int]:
 def _indexed(wanted: Wanted, order: Order) -> Order:
     """Return the order in which more than a thousand come."""
     if isinstance(wanted.sought, ByName):
+        return SORTS[NEWEST_FIRST]
+    if _INDEXES_OF_STATES.get(wanted.status) and order.column != "created_at":
         return SORTS[NEWEST_FIRST]
     state = _ORDERS_OF_STATES.get(wanted.status)
     return state if state and order.column in _BY_TIME else order
@@ -243,7 +264,8 @@ def _many(
     read: list[KeyQuerySet | list[Key]] = []
     for shelf, keys in sets:
         keys = walked(keys, term) if term else keys
-        if order.through and _is_rotating(wanted, shelf):
+        if _is_rotating(wanted, shelf):
+            # Before PostgreSQL is told how to plan the others: these few it should sort.
             read.append(_Few.listed(_rotating(shelf, keys), order).next(wanted.base, edges))
         else:
             read.append(_read(wanted, shelf, keys, order))
@@ -275,12 +297,13 @@ def _read(wanted: Wanted, shelf: Shelf, keys: KeyQuerySet, order: Order) -> KeyQ
         return _rotating(shelf, keys)
     if order.through:
         return keys.read_from("")
-    if order.column == "created_at" and wanted.sought is None:
-        if wanted.narrow or wanted.by:
+    if order.column == "created_at":
+        if index := _INDEXES_OF_STATES.get(wanted.status):
+            # Of few keys, whatever else they must be.
+            return keys.read_from(index)
+        if (wanted.narrow or wanted.by) and wanted.sought is None:
             # Each filter has an index in this order.
             return keys
-        if index := _INDEXES_OF_STATES.get(wanted.status):
-            return keys.read_from(index)
     return keys.read_from(shelf.index(order.column))
 
 

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError, connections
 from django.http import HttpResponse
 from django.http.request import split_domain_port, validate_host
 
@@ -78,9 +78,10 @@ def _decided(answer: Answer, environ: Environ, method: str, address: str | None)
     be broken is closed, and a new one is tried at once; where there was none yet, the database itself doesn't
     answer, and the client isn't kept waiting twice.
     """
-    had_connection = connection.connection is not None
+    database = connections["default"]
+    had_connection = database.connection is not None
     reply = _attempted(answer, environ, method, address)
-    if had_connection and connection.connection is None:
+    if had_connection and database.connection is None:
         reply = _attempted(answer, environ, method, address)
     return reply
 
@@ -89,7 +90,7 @@ def _attempted(answer: Answer, environ: Environ, method: str, address: str | Non
     try:
         return answer(environ, method, address)
     except (OperationalError, InterfaceError):
-        connection.close()
+        connections["default"].close()
         return reply_of(answers.UNAVAILABLE)
     except ThrottleUnavailable:
         return reply_of(answers.UNCOUNTED)

@@ -105,7 +105,8 @@ def issue(
     may_issue(actor, Reach.of(draft))
     with audit.log(project.pk, actor, at) as log:
         # Before the draft: a retry would find its name taken, by the key that it made itself.
-        _refuse_spent(project, actor, nonce)
+        if nonce:
+            _refuse_spent(project, actor, nonce)
         key = drafted(project, draft, at)
         token = _issue(key, actor, at, confirmed)
         if nonce:
@@ -403,7 +404,7 @@ def _leave(key: Key, actor: Actor, at: datetime, grace: timedelta) -> None:
 def _refuse_spent(project: Project, actor: Actor, nonce: str) -> None:
     """Raise AlreadyIssued for a spent nonce. The log's head is locked: no other request is between."""
     spent = IssueNonce.objects.select_related("key").filter(project=project, digest=_digest(actor, nonce))
-    if nonce and (first := spent.first()):
+    if first := spent.first():
         raise AlreadyIssued("This key was already created. Its secret can't be shown again.", first.key)
 
 

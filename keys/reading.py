@@ -7,14 +7,21 @@ and its rows are all fetched: nothing stays open that would show an older state 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache, lru_cache
-from typing import Any, Final
+from typing import Any, Final, cast
+from weakref import WeakKeyDictionary
+from zlib import crc32
 
-from django.db import OperationalError, connections
+import psycopg
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import DateTimeField, TextField
+from django.db.models import BigIntegerField, DateTimeField, TextField
 from django.db.models.functions import Cast
-from psycopg import RawCursor
-from psycopg.errors import FeatureNotSupported
+from psycopg import Connection
+from psycopg.abc import Buffer
+from psycopg.adapt import Transformer
+from psycopg.errors import FeatureNotSupported, InvalidSqlStatementName, error_from_result
+from psycopg.pq import ExecStatus, Format
+from psycopg.pq.abc import PGresult
 
 from keys.models import Key
 
@@ -26,6 +33,7 @@ COLUMNS: Final = (
     "project_id", "project__slug", "project__name", "created_at", "expires_at", "channel__slug",
     "networks", "rate",
 )  # fmt: skip
+_NUMBERS: Final = ("id", "project_id")
 _TIMES: Final = [
     place
     for place, name in enumerate(COLUMNS)
@@ -45,7 +53,8 @@ def read(key_id: str) -> Row | None:
     else:
         # As Django's cursor does first: one that has broken between two requests is replaced.
         connection.close_if_health_check_failed()
-        connection.ensure_connection()
+        if connection.connection is None:
+            connection.ensure_connection()
         rows = _DIRECTLY[connection.vendor](connection, key_id)
     if not rows:
         return None
@@ -70,18 +79,45 @@ def _from_sqlite(connection: Any, key_id: str) -> list[Row]:
 
 
 def _from_postgresql(connection: Any, key_id: str) -> list[Row]:
-    """Prepared, unless KEYRACK_PREPARED_STATEMENTS is off, and with binary results."""
-    try:
-        cursor = RawCursor(connection.connection)
-        cursor.execute(statement("postgresql", "$1"), (key_id,), binary=True)
-        return cursor.fetchall()
-    except FeatureNotSupported as error:
-        # A migration gave a column another type while this process ran, and PostgreSQL refuses what was
-        # prepared before it. A new connection has nothing prepared: as after any other that broke.
-        raise OperationalError(str(error)) from error
-    except connection.Database.Error:
-        with connection.wrap_database_errors:
-            raise
+    """Ask libpq itself, with binary results: psycopg's cursor takes as long again as the query."""
+    driver: Connection = connection.connection
+    with connection.wrap_database_errors:
+        result = _executed(driver, statement("postgresql", "$1"), [key_id.encode()])
+        if result.status == ExecStatus.TUPLES_OK:
+            transformer = Transformer(driver)
+            transformer.set_pgresult(result)
+            return cast("list[Row]", transformer.load_rows(0, result.ntuples, tuple))
+        error = error_from_result(result)
+        if driver.closed or isinstance(error, _OUTDATED):
+            # A new connection has nothing prepared: as after any other that broke.
+            raise psycopg.OperationalError(str(error)) from error
+        raise error
+
+
+def _executed(driver: Connection, sql: str, parameters: list[Buffer]) -> PGresult:
+    """Return the result: prepared on this connection, unless KEYRACK_PREPARED_STATEMENTS is off."""
+    if driver.prepare_threshold is None:
+        return driver.pgconn.exec_params(sql.encode(), [*parameters], result_format=Format.BINARY)
+    name = _name(sql)
+    known = _prepared.setdefault(driver, set())
+    if name not in known:
+        result = driver.pgconn.prepare(name, sql.encode())
+        if result.status != ExecStatus.COMMAND_OK:
+            return result
+        known.add(name)
+    return driver.pgconn.exec_prepared(name, parameters, result_format=Format.BINARY)
+
+
+@cache
+def _name(sql: str) -> bytes:
+    return b"keyrack_%08x" % crc32(sql.encode())
+
+
+# What is prepared on each connection.
+_prepared: Final[WeakKeyDictionary[Connection, set[bytes]]] = WeakKeyDictionary()
+# A migration gave a column another type while this process ran, and PostgreSQL refuses what was prepared
+# before it; or somebody discarded all that was prepared.
+_OUTDATED: Final = (FeatureNotSupported, InvalidSqlStatementName)
 
 
 _DIRECTLY: Final[dict[str, Callable[[Any, str], list[Row]]]] = {
@@ -94,12 +130,12 @@ _DIRECTLY: Final[dict[str, Callable[[Any, str], list[Row]]]] = {
 def statement(vendor: str, mark: str) -> str:
     """Return the SELECT, with `mark` where the key id goes.
 
-    SQLite stores times as texts, and takes them as such from here: they are read in `_with_times`.
+    SQLite stores times as texts, and takes them as such from here: they are read in `_with_times`. Of a
+    column as such its driver looks up the type for each row, of an expression it doesn't.
     """
     columns: list[Any] = list(COLUMNS)
     if vendor == "sqlite":
-        for place in _TIMES:
-            columns[place] = Cast(COLUMNS[place], TextField())
+        columns = [Cast(name, BigIntegerField() if name in _NUMBERS else TextField()) for name in COLUMNS]
     query = Key.objects.filter(key_id="placeholder", project__deleted_at=None)
     compiled, parameters = query.values_list(*columns).query.sql_with_params()
     if parameters != ("placeholder",):

@@ -102,7 +102,7 @@ def _from_fts(project_id: int, shelf: Shelf, term: str, most: int, beyond: int, 
 @contextmanager
 def planned(*without: str) -> Iterator[None]:
     """Let PostgreSQL plan the queries inside without these ways; on SQLite nothing."""
-    if connection.vendor != "postgresql":
+    if connection.vendor != "postgresql" or not without:
         yield
         return
     # Without JIT: such a plan has an endless cost, for which PostgreSQL would compile each query anew.

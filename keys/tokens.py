@@ -8,13 +8,15 @@ import re
 import secrets
 import string
 import zlib
-from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 ALPHABET: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
+# Two digits of base 62 at a time: a checksum is made at every check.
+_PAIRS: Final = [high + low for high in ALPHABET for low in ALPHABET]
+_PAIR: Final = len(_PAIRS)
 _KINDS: Final = (string.digits, string.ascii_uppercase, string.ascii_lowercase)
 KEY_ID_LENGTH: Final = 12
 SECRET_LENGTH: Final = 38
@@ -32,13 +34,15 @@ _TOKEN: Final = re.compile(
 _HASHER: Final = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1, hash_len=32, salt_len=16)
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A well-formed token. Its repr leaves out the secret, so that it is safe in a traceback."""
 
     environment: str
     key_id: str
-    secret: str = field(repr=False)
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"Token(environment={self.environment!r}, key_id={self.key_id!r})"
 
     @property
     def text(self) -> str:
@@ -65,17 +69,15 @@ def parse(text: str) -> Token | None:
     match = _TOKEN.fullmatch(text)
     if match is None or checksum(text[:-CHECKSUM_LENGTH]) != text[-CHECKSUM_LENGTH:]:
         return None
-    return Token(match["environment"], match["key_id"], match["secret"])
+    return Token(*match.groups())
 
 
 def checksum(body: str) -> str:
     """Return the CRC-32 (zlib's) of `body` in base 62, left-padded with `0` to six digits."""
     number = zlib.crc32(body.encode("ascii"))
-    digits = []
-    for _ in range(CHECKSUM_LENGTH):
-        number, digit = divmod(number, 62)
-        digits.append(ALPHABET[digit])
-    return "".join(reversed(digits))
+    high, low = divmod(number, _PAIR)
+    highest, high = divmod(high, _PAIR)
+    return _PAIRS[highest] + _PAIRS[high] + _PAIRS[low]
 
 
 def hash_secret(secret: str) -> str:

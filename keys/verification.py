@@ -191,31 +191,37 @@ def proves(key: Key, presented: str) -> bool:
 
 
 class _Memo:
-    """Remembers that a token text matched a stored hash, so that Argon2 runs once per process.
+    """Remembers whether a token text matched a stored hash, so that Argon2 runs once per process.
 
     It never remembers a decision: the row is read at every check. What it keeps is a BLAKE2b digest
-    under a random key of this process, never the token. Bounded, least recently used first.
+    under a random key of this process, never the token. Bounded, least recently used first; a flood of wrong
+    secrets pushes no right one out. A client that goes on with an old secret costs no more than a good one,
+    whether there is a key of that id or not.
     """
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._key = os.urandom(32)
-        self._seen: OrderedDict[bytes, None] = OrderedDict()
+        self._right: OrderedDict[bytes, None] = OrderedDict()
+        self._wrong: OrderedDict[bytes, None] = OrderedDict()
         self._lock = Lock()
 
     def matches(self, text: str, secret: str, stored_hash: str) -> bool:
         digest = hashlib.blake2b(f"{text}\0{stored_hash}".encode(), key=self._key, digest_size=16).digest()
         with self._lock:
-            if digest in self._seen:
-                self._seen.move_to_end(digest)
+            if digest in self._right:
+                self._right.move_to_end(digest)
                 return True
-        if not tokens.verify_secret(stored_hash, secret):
-            return False
+            if digest in self._wrong:
+                self._wrong.move_to_end(digest)
+                return False
+        matched = tokens.verify_secret(stored_hash, secret)
         with self._lock:
-            self._seen[digest] = None
-            if len(self._seen) > self._size:
-                self._seen.popitem(last=False)
-        return True
+            seen = self._right if matched else self._wrong
+            seen[digest] = None
+            if len(seen) > self._size:
+                seen.popitem(last=False)
+        return matched
 
 
 _memo: Final = _Memo(size=10_000)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Final
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -11,9 +12,12 @@ from keys import tokens
 from keys.drafts import refuse_taken_holder, refuse_taken_name
 from keys.models import Key, KeyActivity
 from keys.sealing import Keyring
-from projects import audit
+from projects import audit, statements
 from projects.audit import Actor
 from projects.models import Project
+from projects.statements import Select
+
+_RECOVERABLE: Final = Select(lambda pk: Project.objects.filter(pk=pk).values_list("recoverable_keys"))
 
 
 @contextmanager
@@ -28,12 +32,12 @@ def insert(key: Key) -> None:
     """Insert the key with its activity. A race for name or holder ends as the same ValidationError."""
     try:
         with transaction.atomic():
-            key.save(force_insert=True)
+            statements.insert(key)
     except IntegrityError:
         refuse_taken_name(key)
         refuse_taken_holder(key)
         raise
-    KeyActivity.objects.create(key=key, project_id=key.project_id)
+    statements.insert(KeyActivity(key=key, project_id=key.project_id))
 
 
 def fresh_secret(key: Key) -> tokens.Token:
@@ -45,7 +49,7 @@ def fresh_secret(key: Key) -> tokens.Token:
     token = tokens.generate(key.environment, key.key_id or None)
     key.key_id, key.last4 = token.key_id, token.last4
     key.secret_hash = tokens.hash_secret(token.secret)
-    if key.is_protected or Project.objects.filter(pk=key.project_id, recoverable_keys=True).exists():
+    if key.is_protected or any(recoverable for (recoverable,) in _RECOVERABLE.rows(key.project_id)):
         key.sealed = Keyring(settings.KEYRACK_SEALING_KEYS).seal(token.text, key.seal_place)
     return token
 

@@ -18,7 +18,9 @@ from typing import Any, Final, Literal
 from django.conf import settings
 from django.db import connection, transaction
 
+from projects import statements
 from projects.models import SITE_LOG, AuditChain, AuditEvent, Role, User
+from projects.statements import Select
 
 Changes = Mapping[str, Any]
 
@@ -26,6 +28,10 @@ _SIGNED: Final = (
     "project_id", "number", "actor_kind", "actor_id", "actor_label", "verb",
     "object_kind", "object_id", "object_label", "changes", "address",
 )  # fmt: skip
+_MOVE: Final = f"UPDATE {AuditChain._meta.db_table} SET number = %s, mac = %s WHERE project_id = %s"  # noqa: S608
+_HEAD: Final = Select(
+    lambda pk: AuditChain.objects.select_for_update().filter(pk=pk).values_list("number", "mac")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +83,10 @@ class Log:
             address=self._actor.address or "",
         )
         event.mac = mac_of(event, self._chain.mac)
-        event.save(force_insert=True)
+        statements.insert(event)
         self._chain.number, self._chain.mac = event.number, event.mac
-        self._chain.save(update_fields=["number", "mac"])
+        with connection.cursor() as cursor:
+            cursor.execute(_MOVE, (event.number, event.mac, event.project_id))
         return event
 
     def record_past(self, events: Sequence[AuditEvent]) -> None:
@@ -93,10 +100,8 @@ class Log:
             self._chain.number, self._chain.mac = event.number, event.mac
         AuditEvent.objects.bulk_create(events)
         # One by one: the head moves one event at a time, and a trigger holds that.
-        table = AuditChain._meta.db_table
-        sql = f"UPDATE {table} SET number = %s, mac = %s WHERE project_id = %s"  # noqa: S608
         with connection.cursor() as cursor:
-            cursor.executemany(sql, [(event.number, event.mac, event.project_id) for event in events])
+            cursor.executemany(_MOVE, [(event.number, event.mac, event.project_id) for event in events])
 
 
 @contextmanager
@@ -107,12 +112,12 @@ def log(project_id: int, actor: Actor, at: datetime) -> Iterator[Log]:
     made when it isn't there yet (`SITE_LOG` for what belongs to no project).
     """
     with transaction.atomic():
-        chains = AuditChain.objects.select_for_update()
-        chain = chains.filter(pk=project_id).first()
-        if chain is None:
+        found = _HEAD.rows(project_id)
+        if not found:
             AuditChain.objects.bulk_create([AuditChain(project_id=project_id)], ignore_conflicts=True)
-            chain = chains.get(pk=project_id)
-        yield Log(chain, actor, at)
+            found = _HEAD.rows(project_id)
+        number, mac = found[0]
+        yield Log(AuditChain(project_id, number, mac), actor, at)
 
 
 def mac_of(event: AuditEvent, previous: str) -> str:

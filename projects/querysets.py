@@ -149,7 +149,7 @@ def page(
     size: int = PAGE_SIZE,
 ) -> Page[M]:
     """Return the page that follows `after`, or precedes `before`, or else the first. One query for each set,
-    or two (`_next`).
+    or two (`following`).
 
     `found` is one set of rows, or several that have none in common: each is read from an index of its own,
     and they are merged here. It reads one row more than it returns, to know whether there is a next page, and
@@ -158,13 +158,18 @@ def page(
     reverse = before is not None
     edge = before if before is not None else after
     sets = [found] if isinstance(found, QuerySet) else found
-    read = [each if isinstance(each, list) else _next(each, order, edge, size + 1, reverse) for each in sets]
+    read = [
+        each if isinstance(each, list) else following(each, order, edge, size + 1, reverse) for each in sets
+    ]
     rows = read[0] if len(read) == 1 else _merged(read, order, reverse)[: size + 1]
     return turned(rows, size, edge=edge is not None, reverse=reverse)
 
 
-def _next(queryset: QuerySet[M], order: Order, edge: M | None, size: int, reverse: bool) -> list[M]:
-    """Return so many rows of one set. One query; on SQLite, where very many share a value, two."""
+def following(queryset: QuerySet[M], order: Order, edge: M | None, size: int, reverse: bool) -> list[M]:
+    """Return so many rows of one set, next to the edge first.
+
+    One query; on SQLite, where very many share a value, two.
+    """
     if edge is None:
         return list(order.applied(queryset, reverse=reverse)[:size])
     if order.shared and connections[queryset.db].vendor == "sqlite":

@@ -11,7 +11,7 @@ from django.db import connections
 from django.test import TransactionTestCase
 from hypothesis import settings
 
-from keys.activity import Activity, activity
+from keys.activity import SPILL, Activity, activity
 from projects import triggers
 
 # The project and its people: owner, admin, operator, viewer; and an outsider.
@@ -79,7 +79,7 @@ def _no_writer() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _counted_by_hand() -> None:
     """A test counts its own checks alone."""
-    activity._buffer, activity._day = activity._empty(), type(activity._day)()
+    activity._buffer, activity._day = activity._empty(), type(activity._day)(0, SPILL)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -88,6 +88,8 @@ class Postgresql:
         self._folder, self._user, self._port = folder, user, free_port()
         self.url = f"postgres://keyrack@127.0.0.1:{self._port}/postgres"
         options = ["-U", "keyrack", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
+        if (folder / "data").exists():
+            return
         _run([_program("initdb"), "-D", str(folder / "data"), *options], folder, user)
 
     @contextmanager
@@ -111,17 +113,23 @@ class Postgresql:
 
 
 @contextmanager
-def cluster() -> Iterator[Postgresql]:
-    """Make a private cluster, which whoever asks for it starts and stops."""
+def cluster(kept: Path | None = None) -> Iterator[Postgresql]:
+    """Make a private cluster, which whoever asks for it starts and stops; or take the one in `kept`."""
     user = _server_user()
+    if kept:
+        kept.mkdir(parents=True, exist_ok=True)
+        if user:
+            shutil.chown(kept, user)
+        yield Postgresql(kept, user)
+        return
     with _folder("postgresql", user) as folder:
         yield Postgresql(folder, user)
 
 
 @contextmanager
-def postgresql() -> Iterator[str]:
-    """Make and start a private cluster; the value is the DATABASE_URL of its empty database."""
-    with cluster() as made, made.running():
+def postgresql(kept: Path | None = None) -> Iterator[str]:
+    """Make and start a private cluster; the value is the DATABASE_URL of its first database."""
+    with cluster(kept) as made, made.running():
         yield made.url
 
 

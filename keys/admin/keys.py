@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -12,20 +13,18 @@ from django.utils.html import format_html
 from config.fragments import see_other
 from keys import lifecycle
 from keys.admin.channels import channel_address, channel_at
-from keys.finding import COUNTED_AT_MOST
+from keys.admin.pages import KeyChanges
 from keys.forms_life import RevokeForm
 from keys.kinds import NEVER_USED, Environment, KeyType
 from keys.models import Key
 from keys.querysets import STATUSES, KeyQuerySet
 from keys.rows import access_of, in_use, limits_of
-from keys.search import ByKey, ByName, Sought, is_key_id, read
-from keys.search_index import found_anywhere, is_prefix
+from keys.search import ByKey, ByName, is_key_id, read
 from projects.admin.base import Act, Section, StaffAdmin, Tool, View, in_console, posted, staff
 from projects.admin.cells import NONE, code, day, is_number, object_link, over, project_link, said, when
 from projects.admin.events import events_section
 from projects.admin.lists import Filter, LinkedFilter, ProjectFilter, choice_filter
 from projects.models import User
-from projects.names import fold
 from projects.querysets import Order
 
 _NOTHING = "No key matches what you pasted."
@@ -126,9 +125,10 @@ class KeyAdmin(StaffAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        sought = read(search_term)
-        assert isinstance(queryset, KeyQuerySet)
-        return (_found(queryset, sought) if sought else queryset), False
+        return queryset, False  # `KeyChanges` looks for it.
+
+    def get_changelist(self, request: HttpRequest, **_: Any) -> type[ChangeList]:
+        return KeyChanges
 
     # Cells. Neither the hash nor a sealed copy is among them, nor even read from the database.
 
@@ -246,19 +246,6 @@ class KeyAdmin(StaffAdmin):
             return self.act(request, act, form, run, key)
         except lifecycle.Conflict as conflict:
             return self.refused(request, act, str(conflict), key)
-
-
-def _found(keys: KeyQuerySet, sought: Sought) -> KeyQuerySet:
-    """Return the keys that a search means. What at most a thousand are called is looked up by the index."""
-    term = fold(sought.text) if isinstance(sought, ByName) else ""
-    if not term or is_prefix(term):
-        return keys.sought(sought)
-    pks = found_anywhere(keys, term, COUNTED_AT_MOST + 1)
-    if len(pks) > COUNTED_AT_MOST:
-        return keys.sought(sought)
-    if isinstance(sought, ByName) and is_key_id(sought.text):
-        pks += Key.objects.filter(key_id=sought.text).values_list("pk", flat=True)
-    return keys.numbered(pks)
 
 
 def _readable() -> KeyQuerySet:

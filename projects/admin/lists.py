@@ -9,7 +9,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from projects.models import Project
-from projects.querysets import page
+from projects.querysets import Order, Page, page
 
 _CURSORS: Final = ("after", "before")
 
@@ -98,7 +98,7 @@ class Changes(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         order = self.model_admin.order_of(request)
         after, before = (self._edge(request.GET.get(name, "")) for name in _CURSORS)
-        shown = page(self.queryset, order, after=after, before=before, size=self.list_per_page)
+        shown = self.shown(request, order, after, before)
         rows = self.result_list = list(shown.rows)
         self.model_admin.prepare(rows)
         self.previous = self._turned("before", rows[0]) if rows and shown.has_previous else ""
@@ -106,6 +106,10 @@ class Changes(ChangeList):
         self.result_count = self.full_result_count = len(rows)
         self.show_full_result_count = self.can_show_all = self.multi_page = False
         self.show_admin_actions = False
+
+    def shown(self, request: HttpRequest, order: Order, after: Any, before: Any) -> Page[Any]:
+        """Return the page that the address asks for."""
+        return page(self.queryset, order, after=after, before=before, size=self.list_per_page)
 
     # For the template
 

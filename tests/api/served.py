@@ -20,4 +20,4 @@ def load(_target: str) -> Any:
 
 if __name__ == "__main__":
     os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
-    server.serve(int(sys.argv[1]), load)
+    server.serve(int(sys.argv[1]), load, threads=3)

@@ -10,13 +10,13 @@ import time
 from functools import partial
 from typing import Any, cast
 
-from config.server import THREADS, follow_the_main_process, serve
+from config.server import follow_the_main_process, serve
 from tests.benchmarks.contestants import Module
 
 
 def main(name: str, task: str, *arguments: str) -> None:
     if task == "serve":
-        port, threads = map(int, [*arguments, str(THREADS)][:2])
+        port, threads = map(int, arguments)
         serve(port, partial(_load, name), threads=threads)
         return
     import django
@@ -38,7 +38,11 @@ def _load(name: str, _target: str) -> Any:
     import django
 
     django.setup()
-    return _module(name).application()
+    application = _module(name).application()
+    # As Keyrack's own loader does, for everybody.
+    gc.collect()
+    gc.freeze()
+    return application
 
 
 def _seed(module: Module, keys: int, chosen: int) -> None:

@@ -1,7 +1,11 @@
-"""A flood of wrong secrets of keys that exist, beside good traffic, against good traffic alone."""
+"""Floods of wrong secrets of keys that exist: good traffic beside them, against good traffic alone."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from itertools import cycle, islice
+from typing import Final
 
 from keys import tokens
 from tests.benchmarks.contestants import KEYRACK
@@ -9,19 +13,33 @@ from tests.benchmarks.grounds import Ground
 from tests.benchmarks.measuring import Options, Pairs, alternating
 from tests.benchmarks.served import CONNECTIONS, Served, served
 
+# More than Keyrack remembers to be wrong: none of them is known when it comes again.
+_DISTINCT: Final = 25_000
+
 
 def measure(ground: Ground, options: Options) -> dict[str, Pairs]:
-    """Return the rates of good traffic under the flood, beside those without."""
-    wrong = wrong_secrets(ground.tokens[KEYRACK.name])
-    floods: list[float] = []
+    """Return the rates of good traffic under each flood, beside those without."""
+    good = ground.tokens[KEYRACK.name]
+    floods = {
+        "old secrets again and again, on half as many connections": (good, CONNECTIONS // 2),
+        "each secret another, on a quarter as many": (_many(good), CONNECTIONS // 4),
+        "each secret another, on half as many": (_many(good), CONNECTIONS // 2),
+    }
+    results = {}
     with served(KEYRACK, ground) as server:
-        rates = alternating(
-            lambda: _under_flood(server, wrong, options.seconds, floods),
-            lambda: server.rate(options.seconds),
-            options.pairs,
-        )
-    print(f"    wrong secrets: {statistics.median(floods):,.0f} a second")
-    return {"good traffic beside it, against alone": rates}
+        for name, (keys, connections) in floods.items():
+            flood, heard = partial(server.flooded, wrong_secrets(keys), connections), list[float]()
+            results[name] = alternating(
+                partial(_under_flood, server, flood, options.seconds, heard),
+                partial(server.rate, options.seconds),
+                options.pairs,
+            )
+            print(f"    {statistics.median(heard):,.0f} wrong secrets a second: {name}")
+    return results
+
+
+def _many(good: Sequence[str]) -> Sequence[str]:
+    return [*islice(cycle(good), _DISTINCT)]
 
 
 def wrong_secrets(good: Sequence[str]) -> list[str]:
@@ -29,9 +47,14 @@ def wrong_secrets(good: Sequence[str]) -> list[str]:
     return [tokens.generate("live", token[8:20]).text for token in good]
 
 
-def _under_flood(server: Served, wrong: Sequence[str], seconds: float, floods: list[float]) -> float:
+def _under_flood(
+    server: Served,
+    flood: Callable[[float], AbstractContextManager[list[float]]],
+    seconds: float,
+    heard: list[float],
+) -> float:
     # As long as the good traffic and a second before and after, so that there is always some.
-    with server.flooded(wrong, CONNECTIONS // 2, seconds + 1) as flood:
+    with flood(seconds + 1) as rates:
         rate = server.rate(seconds)
-    floods += flood
+    heard += rates
     return rate

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
 
-from tests.benchmarks.contestants import KEYRACK, PEERS, Contestant
+from tests.benchmarks.contestants import API_KEY_NEW, KEYRACK, PEERS, Contestant
 from tests.benchmarks.grounds import ROOT, Ground
 from tests.benchmarks.measuring import Options, Pairs, alternating
 
@@ -49,7 +49,8 @@ def measure(ground: Ground, options: Options) -> dict[str, Pairs]:
     """Return the rates beside each peer's."""
     results = {}
     with checking(KEYRACK, ground) as ours:
-        for peer in PEERS:
+        # Without a request it is all the same in which project a check stands.
+        for peer in (each for each in PEERS if each is not API_KEY_NEW):
             with checking(peer, ground) as theirs:
                 results[peer.name] = alternating(
                     lambda: ours.rate_over(options.seconds / 4),

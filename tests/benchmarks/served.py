@@ -76,8 +76,7 @@ def served(contestant: Contestant, ground: Ground) -> Iterator[Served]:
     services.require(["wrk"])
     port = services.free_port()
     command = [sys.executable, "-m", "tests.benchmarks.child", contestant.module, "serve", str(port)]
-    if contestant.threads:
-        command.append(str(contestant.threads[0 if ground.url else 1]))
+    command.append(str(contestant.threads[0 if ground.url else 1]))
     log = ground.folder / f"log-{port}"
     with _file(contestant, ground.tokens[contestant.name]) as requests, log.open("wb") as output:
         process = subprocess.Popen(

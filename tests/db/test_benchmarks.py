@@ -4,12 +4,23 @@ import io
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from django.core.management import call_command
+from django.utils import timezone
 
+from keys.forms import ListForm
 from keys.gate import Gate
+from keys.kinds import KeyType
+from keys.listing import AGENT_KEYS, PROJECT_KEYS, Listing
+from keys.management.commands import seed
 from keys.verification import Outcome, check
-from tests.benchmarks import contestants
+from projects.access import Access
+from projects.audit import Actor
+from projects.models import Project, Role, User
+from tests.benchmarks import contestants, reach_cases
+from tests.benchmarks.alike import AlikeInventor
 from tests.benchmarks.contestants import KEYRACK, keyrack
 from tests.benchmarks.flood import wrong_secrets
 from tests.benchmarks.measuring import Options, Pairs, alternating
@@ -99,3 +110,31 @@ def test_the_table_has_a_row_for_each_peer_and_a_column_for_each_database() -> N
     said = circumstances(Options(100_000, 1000, 5, 2), datetime(2026, 11, 21, tzinfo=UTC))
     assert said.startswith("Measured on 21 November 2026: ")
     assert "100,000 keys" in said
+
+
+def test_every_sort_and_filter_of_the_console_is_compared_between_sizes() -> None:
+    types = [kind for kind in PROJECT_KEYS.types if kind != KeyType.SYSTEM]
+    offered = ListForm({}, types=types)
+    queries = [dict(parse_qsl(urlsplit(case.url).query)) for case in reach_cases.cases()]
+    for name in [*offered.filters, "sort"]:
+        field: Any = offered.fields[name]
+        values = [value for value, _ in getattr(field, "choices", [("1", "")]) if value]
+        assert {query.get(name) for query in queries if len(query) == 1} >= set(values), name
+
+
+def test_at_the_smallest_size_every_filter_and_search_finds_more_than_a_page(owner: User) -> None:
+    owner.is_staff = True
+    owner.save(update_fields=["is_staff"])
+    call_command(type("Seed", (seed.Command,), {"inventor": AlikeInventor})(), keys=1000, project="Northwind")
+    project = Project.objects.get(slug="northwind")
+    # The first is the owner, the second the first of the invented people.
+    visitor = User.objects.filter(memberships__project=project).order_by("pk")[1]
+    access = Access(visitor, project, Role.ADMIN)
+    for case in reach_cases.cases():
+        address = urlsplit(case.address({"person": access.user.public_id}))
+        query = dict(parse_qsl(address.query))
+        if address.path != reach_cases.LOG and not case.title.startswith("search absent"):
+            tab = AGENT_KEYS if address.path == reach_cases.AGENTS else PROJECT_KEYS
+            listing = Listing(access, Actor.system(), query, timezone.now(), tab)
+            table = listing.revoked() if "rq" in query else listing.table()
+            assert table.next, case.title

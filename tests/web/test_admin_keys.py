@@ -10,7 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from keys import lifecycle, tokens
-from keys.kinds import Environment, KeyType
+from keys.kinds import NEVER_EXPIRES, Environment, KeyType
 from keys.lifecycle import Issued
 from keys.models import Key, KeyActivity
 from keys.verification import Outcome, check
@@ -381,3 +381,93 @@ def test_its_limits_are_told_and_not_edited(staff: Client, project: Project) -> 
     told = dict(zip(page.texts("dt"), page.texts("dd"), strict=True))
     assert told["Limits"] == "Only from 192.0.2.0/24; At most 5 uses per hour"
     assert not page.content.find("textarea")
+
+
+@pytest.fixture
+def pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages look through so few keys that a handful is very many."""
+    monkeypatch.setattr("keys.admin.pages.LOOKED_THROUGH", 10)
+    monkeypatch.setattr("keys.admin.pages.COUNTED_AT_MOST", 3)
+
+
+def turned(client: Client, query: str) -> tuple[list[str], int]:
+    """Return what all pages of a list have, and how many there are; back from the last it is the same."""
+    seen: list[list[str]] = []
+    url = f"{KEYS}?{query}"
+    while url:
+        page = Page(client.get(url))
+        seen.append([row["Name"].text for row in page.rows("Keys")] if page.find("table") else [])
+        url = KEYS + page.link("Next") if page.find("a", "Next") else ""
+    back: list[list[str]] = []
+    while page.find("a", "Previous"):
+        page = Page(client.get(KEYS + page.link("Previous")))
+        back.insert(0, [row["Name"].text for row in page.rows("Keys")] if page.find("table") else [])
+    names = [name for each in seen for name in each]
+    assert [name for each in back for name in each] == names[: len(names) - len(seen[-1])] or not back
+    return names, len(seen)
+
+
+@pytest.mark.usefixtures("pieces")
+@pytest.mark.parametrize(
+    "query",
+    ["type=viewer", "project=acme&type=viewer", "q=ra", "q=rare", "project=acme&q=rare", "person={owner}"],
+)
+def test_what_has_no_index_is_looked_through_piece_by_piece(
+    staff: Client, make: MakeKey, owner: User, at: datetime, query: str
+) -> None:
+    for number in range(40):
+        rare = number % 8 == 0
+        made_at = at - timedelta(days=1) + timedelta(minutes=number)
+        kind = KeyType.VIEWER if rare else KeyType.RESTRICTED
+        make(f"{'Rare' if rare else 'Key'} {number:02}", type=kind, at=made_at)
+    names, pages = turned(staff, query.format(owner=owner.pk))
+    assert [name for name in names if "Rare" in name] == [f"Rare {n:02}" for n in (32, 24, 16, 8, 0)]
+    assert pages == 5
+
+
+@pytest.mark.usefixtures("pieces")
+@pytest.mark.parametrize("state", ["paused", "unconfirmed", "expired", "revoked"])
+def test_within_a_project_a_state_is_found_at_once(
+    staff: Client, make: MakeKey, at: datetime, state: str
+) -> None:
+    old = at - timedelta(days=2)
+    rare = make(
+        "Rare",
+        at=old,
+        expires_at=at - timedelta(days=1) if state == "expired" else NEVER_EXPIRES,
+        confirmed=state != "unconfirmed",
+    )
+    act: dict[str, Any] = {"actor": Actor.system(), "at": at}
+    if state in ("paused", "revoked"):
+        verb = lifecycle.pause if state == "paused" else lifecycle.revoke
+        verb(rare.key.project, rare.key.key_id, **act)
+    for number in range(30):
+        make(f"Key {number:02}", at=at - timedelta(days=1))
+    assert turned(staff, f"project=acme&state={state}") == (["Rare"], 1)
+    assert turned(staff, f"project=acme&state={state}&q=ra&type=restricted") == (["Rare"], 1)
+    assert turned(staff, f"project=acme&state={state}&environment=test") == ([], 1)
+
+
+@pytest.mark.parametrize("after", ["nothing", "000000000000", "{elsewhere}", "{living}"])
+@pytest.mark.parametrize("query", ["", "project=acme", "project=acme&state=revoked", "state=paused", "q=doc"])
+def test_a_place_of_another_list_is_no_place(
+    staff: Client, make: MakeKey, at: datetime, query: str, after: str
+) -> None:
+    living = make("Docs crawler").key.key_id
+    elsewhere = IssuedFactory(project=ProjectFactory(name="Bravo"), name="Website bot").key.key_id
+    place = after.format(living=living, elsewhere=elsewhere)
+    for name in ("after", "before"):
+        assert staff.get(f"{KEYS}?{query}&{name}={place}").status_code == 200
+
+
+STRANGE = ["long " * 2_000, "%%%", "___", "*", '"', '"doc" NEAR "x"', "doc*", "-doc", "name:doc", "doc\0x"]
+
+
+@pytest.mark.parametrize("term", STRANGE)
+def test_a_strange_search_is_a_name_like_any_other(staff: Client, make: MakeKey, term: str) -> None:
+    make("Docs crawler")
+    response = staff.post(SEARCH, {"q": term}, follow=True)
+    assert response.status_code == 200
+    page = Page(response)
+    assert not page.find("tbody")
+    assert "Nothing matches" in page.content.text

@@ -448,6 +448,8 @@ def test_the_filters_go_with_one_link(mara: Client) -> None:
         {"key": "<script>"},
         {"q": "a word " * 29},
         {"q": "a\0b"},
+        {"colour": "golden"},
+        {"secret_hash__startswith": "$argon2"},
     ],
     ids=str,
 )
@@ -481,6 +483,16 @@ def test_it_refuses_a_place_that_is_not_in_this_list(
         assert problem.startswith("This page of the list isn't there any more. Here is its beginning.")
         assert names(page) == ["Docs crawler", "Automator Key"]
         assert place not in page.source
+
+
+def test_a_place_is_one_in_every_order_and_under_every_filter(mara: Client, make: MakeKey) -> None:
+    first, second, third = (make(name).key.key_id for name in ("Bravo", "Alpha", "Charlie"))
+    assert names(listed(mara, after=third)) == ["Alpha", "Bravo", "Automator Key"]
+    assert names(listed(mara, after=second, sort="name")) == ["Automator Key", "Bravo", "Charlie"]
+    assert names(listed(mara, after=first, sort="-name", type="restricted")) == ["Alpha"]
+    assert names(listed(mara, before=first, sort="name", q="a", type="restricted")) == ["Alpha"]
+    # A place that the filter leaves out is still one.
+    assert names(listed(mara, after=first, type="system")) == ["Automator Key"]
 
 
 def test_a_living_key_is_no_place_among_the_revoked(mara: Client, make: MakeKey) -> None:

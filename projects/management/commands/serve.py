@@ -102,6 +102,7 @@ def become_server() -> NoReturn:
         "KEYRACK_DATA": str(settings.KEYRACK_DATA),
         "KEYRACK_LISTEN": settings.KEYRACK_LISTEN,
         "KEYRACK_WORKERS": str(settings.KEYRACK_WORKERS),
+        "KEYRACK_THREADS": str(settings.KEYRACK_THREADS),
     }
     if settings.KEYRACK_METRICS_TOKEN:
         # By port: two servers may share a data folder while one takes over from the other.

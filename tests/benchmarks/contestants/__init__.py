@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 KEYRACK_SETTINGS: Final = "config.settings"
 PEERS_SETTINGS: Final = "tests.benchmarks.peers.settings"
 STOCK_SETTINGS: Final = "tests.benchmarks.peers.stock"
+NEW_SETTINGS: Final = "tests.benchmarks.peers.new"
 
 
 class Module(Protocol):
@@ -37,8 +38,8 @@ class Contestant:
     # The module under `contestants`.
     module: str = ""
     # How many threads its server runs where there is a database server, and where there is none: as many as
-    # it answers most with. None is what Keyrack runs.
-    threads: tuple[int, int] | None = None
+    # it answers most with.
+    threads: tuple[int, int] = (2, 1)
 
     @property
     def database(self) -> str:
@@ -54,6 +55,10 @@ UNCOUNTED: Final = Contestant(
 API_KEY: Final = Contestant(
     "djangorestframework-api-key", PEERS_SETTINGS, "/api-key", "Authorization", "Api-Key ", "api_key", (2, 1)
 )
+API_KEY_NEW: Final = Contestant(
+    "the same in a new project, with Django's defaults", NEW_SETTINGS, "/api-key", "Authorization",
+    "Api-Key ", "api_key_new",
+)  # fmt: skip
 KNOX: Final = Contestant(
     "django-rest-knox", PEERS_SETTINGS, "/knox", "Authorization", "Token ", "knox", (2, 1)
 )
@@ -67,5 +72,5 @@ STOCK: Final = Contestant(
     "an empty Django view in a new project", STOCK_SETTINGS, "/empty", module="stock", threads=(1, 1)
 )
 
-PEERS: Final = (API_KEY, KNOX, DRF_TOKEN, STOCK, EMPTY)
+PEERS: Final = (API_KEY, API_KEY_NEW, KNOX, DRF_TOKEN, STOCK, EMPTY)
 EVERYBODY: Final = {each.module: each for each in (KEYRACK, UNCOUNTED, *PEERS)}

@@ -116,7 +116,9 @@ def _passes(options: argparse.Namespace) -> Iterator[list[Pass]]:
 
 def _run(each: Pass, arguments: list[str]) -> Outcome:
     """Run a pass, and print what pytest prints. Ctrl+C and SIGTERM end it."""
-    inherited = {k: v for k, v in os.environ.items() if k not in {"DATABASE_URL", "REDIS_URL"}}
+    # Written once, the compiled tests are read by all processes of all passes: compiling takes them a while.
+    dropped = {"DATABASE_URL", "REDIS_URL", "PYTHONDONTWRITEBYTECODE"}
+    inherited = {k: v for k, v in os.environ.items() if k not in dropped}
     print(f"\n{each.name}", flush=True)
     with tempfile.TemporaryDirectory(prefix="keyrack-outcome-") as folder:
         file = Path(folder) / "failures.json"

@@ -5,6 +5,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
 from keys import lifecycle
@@ -298,12 +300,12 @@ def test_a_channel_of_another_project_has_no_list_here(api: Api) -> None:
     assert api.get(KEYS, {"channel": "theirs"}).wrong == {"channel": "There is no such channel here."}
 
 
-def test_fifty_channel_keys_ask_no_more_of_the_database_than_one(
-    api: Api, make: MakeKey, django_assert_num_queries: DjangoAssertNumQueries
-) -> None:
+def test_fifty_channel_keys_ask_no_more_of_the_database_than_one(api: Api, make: MakeKey) -> None:
     for number in range(50):
         make(f"Key {number}", type=KeyType.CHANNEL, channel="support", holder=f"Ward {number}")
     for limit in ("1", "50"):
         # The check and the catalogue; what stands on each of four shelves; their order, and the page.
-        with django_assert_num_queries(9):
+        with CaptureQueriesContext(connection) as captured:
             assert len(names(api.get(KEYS, {"type": "channel", "limit": limit}))) == int(limit)
+        # PostgreSQL is told besides how to go about some of them.
+        assert len([query for query in captured if query["sql"].startswith("SELECT")]) == 9

@@ -93,9 +93,7 @@ def _packages(options: argparse.Namespace) -> list[str]:
 @contextmanager
 def _passes(options: argparse.Namespace) -> Iterator[list[Pass]]:
     """Start the servers, and yield the passes."""
-    cores = len(os.sched_getaffinity(0))
-    # A browser keeps a core busy while its test waits. A database doesn't quite: one more fills its pauses.
-    in_browser, without = (cores, cores + 1) if options.n is None else (options.n, options.n)
+    processes = len(os.sched_getaffinity(0)) if options.n is None else options.n
     with ExitStack() as stack:
         kinds: list[tuple[str, dict[str, str], bool]] = []
         if options.only != "postgresql":
@@ -107,11 +105,11 @@ def _passes(options: argparse.Namespace) -> Iterator[list[Pass]]:
             }
             kinds.append(("PostgreSQL", environment, options.browser == "both"))
         browsers = [
-            Pass(f"{name}, browser", given, "--only-browser", in_browser)
+            Pass(f"{name}, browser", given, "--only-browser", processes)
             for name, given, wanted in kinds
             if wanted
         ]
-        yield [*browsers, *(Pass(name, given, "--no-browser", without) for name, given, _ in kinds)]
+        yield [*browsers, *(Pass(name, given, "--no-browser", processes) for name, given, _ in kinds)]
 
 
 def _run(each: Pass, arguments: list[str]) -> Outcome:

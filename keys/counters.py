@@ -123,6 +123,8 @@ class Buffer:
 
     def take_in(self, newer: "Buffer") -> None:
         """Add what was counted since."""
+        # What came since may have another source: a run of before would go on with a use that isn't its own.
+        self._runs.clear()
         for place, count in newer.counts.items():
             self._counted(place, count.number)
         for key_pk, use in newer.uses.items():

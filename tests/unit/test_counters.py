@@ -54,3 +54,16 @@ def test_a_key_s_run_ends_where_there_is_no_room_for_its_place() -> None:
         assert buffer.goes_on(1, "valid", START, source, True, ()) is (source is SOURCES[0])
     assert [count.number for count in buffer.counts.values()] == [4]
     assert [each.count for each in buffer.calls.values()] == [2]
+
+
+def test_the_last_use_keeps_its_own_source_after_what_came_since_is_taken_in() -> None:
+    here, there = SOURCES[:2]
+    kept, newer, day = Buffer(10), Buffer(10), Day(hour_of(START) // 24, 1000)
+    kept.note(1, "valid", START, here, (), day)
+    newer.note(1, "valid", START + timedelta(seconds=1), there, (), day)
+    kept.take_in(newer)
+    later = START + timedelta(seconds=2)
+    if not kept.goes_on(1, "valid", later, here, True, ()):
+        kept.note(1, "valid", later, here, (), day)
+    assert (kept.uses[1].at, kept.uses[1].source) == (later, here)
+    assert [count.number for count in kept.counts.values()] == [3]

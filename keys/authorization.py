@@ -357,11 +357,14 @@ _encoded: Final = lru_cache(maxsize=1024)(quote)
 
 def _listed(facts: Facts) -> str:
     """Return the scopes that the key has. A query for one whose type reads the catalogue."""
-    if facts.grant.reads:
+    stored = _scopes_stored(facts.type, facts.scopes)
+    if stored is None:
         return " ".join(facts.grant.listed(Project(pk=facts.project_id).scopes()))
-    return _joined(facts.grant)
+    return stored
 
 
 @lru_cache(maxsize=1024)
-def _joined(grant: Grant) -> str:
-    return " ".join(grant.listed(()))
+def _scopes_stored(key_type: str, scopes: str) -> str | None:
+    """Return the scopes where no catalogue is needed to tell them, else None."""
+    grant = Grant.of(key_type, scopes)
+    return None if grant.reads else " ".join(grant.listed(()))

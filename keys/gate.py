@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connections
+from django.db import InterfaceError, OperationalError
 from django.http import HttpResponse
 from django.http.request import split_domain_port, validate_host
 
@@ -25,6 +25,7 @@ from config.requests import Request
 from keys import answers
 from keys.api.tokens import introspect_view
 from keys.authorization import Reply, authorize, reply_of
+from keys.reading import own_connection
 from keys.throttles import ThrottleUnavailable
 
 Environ = dict[str, Any]
@@ -78,7 +79,7 @@ def _decided(answer: Answer, environ: Environ, method: str, address: str | None)
     be broken is closed, and a new one is tried at once; where there was none yet, the database itself doesn't
     answer, and the client isn't kept waiting twice.
     """
-    database = connections["default"]
+    database = own_connection()
     had_connection = database.connection is not None
     reply = _attempted(answer, environ, method, address)
     if had_connection and database.connection is None:
@@ -90,7 +91,7 @@ def _attempted(answer: Answer, environ: Environ, method: str, address: str | Non
     try:
         return answer(environ, method, address)
     except (OperationalError, InterfaceError):
-        connections["default"].close()
+        own_connection().close()
         return reply_of(answers.UNAVAILABLE)
     except ThrottleUnavailable:
         return reply_of(answers.UNCOUNTED)

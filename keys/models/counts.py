@@ -1,4 +1,8 @@
-"""What is known of the use of keys: the last one, and counts."""
+"""What is known of the use of keys: the last one, and counts.
+
+These rows are written all the time, so no reference has an index that a constraint or another index holds
+already.
+"""
 
 from typing import ClassVar
 
@@ -16,7 +20,7 @@ class KeyActivity(models.Model):
     """
 
     key = models.OneToOneField(Key, on_delete=models.CASCADE, primary_key=True, related_name="activity")
-    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="+")
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="+", db_index=False)
     last_used_at = models.DateTimeField(default=NEVER_USED)
     last_used_address = models.CharField(max_length=45, blank=True)
     last_used_client = models.CharField(max_length=60, blank=True)
@@ -37,7 +41,9 @@ class HourCount(models.Model):
     take the counts of the others with it.
     """
 
-    key = models.ForeignKey(Key, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
+    key = models.ForeignKey(
+        Key, on_delete=models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False
+    )
     hour = models.DateTimeField()
     outcome = models.CharField(max_length=20)
     count = models.BigIntegerField()
@@ -55,7 +61,9 @@ class HourCount(models.Model):
 class DayCount(models.Model):
     """How many checks of a key came to one outcome on a day (UTC)."""
 
-    key = models.ForeignKey(Key, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
+    key = models.ForeignKey(
+        Key, on_delete=models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False
+    )
     day = models.DateField()
     outcome = models.CharField(max_length=20)
     count = models.BigIntegerField()
@@ -89,7 +97,9 @@ class StrayCount(models.Model):
 class ScopeUse(models.Model):
     """The last day (UTC) on which a scope of a key was asked for, and the key passed."""
 
-    key = models.ForeignKey(Key, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
+    key = models.ForeignKey(
+        Key, on_delete=models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False
+    )
     scope = models.CharField(max_length=100)
     last_used_on = models.DateField()
 
@@ -110,7 +120,9 @@ class SourceUse(models.Model):
     with every call must not fill the disk.
     """
 
-    key = models.ForeignKey(Key, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
+    key = models.ForeignKey(
+        Key, on_delete=models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False
+    )
     address = models.CharField(max_length=45, blank=True)
     client = models.CharField(max_length=60, blank=True)
     count = models.BigIntegerField()

@@ -30,7 +30,8 @@ from projects.names import NAME_LENGTH, CodepointField
 class Key(models.Model):
     """One API key. Written by `keys.lifecycle` alone; its secret is kept as a hash."""
 
-    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="keys")
+    # Most of the indexes below begin with it.
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="keys", db_index=False)
     key_id = CodepointField(max_length=tokens.KEY_ID_LENGTH, unique=True)
     type = models.CharField(max_length=10, choices=KeyType.choices)
     environment = models.CharField(max_length=4, choices=Environment.choices, default=Environment.LIVE)

@@ -294,7 +294,7 @@ def test_a_connection_that_broke_is_tried_once_more(make: MakeKey, monkeypatch: 
         with monkeypatch.context() as patch:
             patch.setattr(reading, "read", broken_once)
             patch.setattr(connection, "close", lambda: None)
-            patch.setattr(gate, "connections", {"default": Breaking()})
+            patch.setattr(gate, "own_connection", Breaking)
             heard = gates.fast()(**request)
         assert heard.status == 200
         assert len(tries) >= 2

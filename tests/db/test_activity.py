@@ -270,6 +270,17 @@ def test_times_are_stored_as_the_orm_stores_them(issued: Issued, at: datetime) -
     assert HourCount.objects.filter(hour=at.replace(minute=0, second=0, microsecond=0)).exists()
 
 
+@pytest.mark.parametrize("client", ['a "quoted" one', "back\\slash", "{a,b}", "NULL", "é中", ""])
+def test_every_client_is_written_as_it_is(issued: Issued, at: datetime, client: str) -> None:
+    for name in (client, "another"):
+        check(issued.token, at=at, source=Source("192.0.2.41", name))
+    check(issued.token, at=at + timedelta(seconds=1), source=Source("192.0.2.41", client))
+    activity.flush()
+    assert use(issued).last_used_client == client
+    places = SourceUse.objects.filter(key=issued.key).values_list("client", "count")
+    assert dict(places) == {client: 2, "another": 1}
+
+
 def test_a_scope_that_passed_is_noted_with_its_day(project: Project, at: datetime) -> None:
     issued = IssuedFactory(project=project, at=at, scopes=["sources:read", "chat:read"])
     check(issued.token, at=at, scopes=["sources:read"])

@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+from unittest.mock import patch
 
 import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, connection, connections, transaction
 from django.db.migrations.executor import MigrationExecutor
 
-from keys import lifecycle, tokens
+from keys import lifecycle, reading, tokens
 from keys.drafts import Draft, Edit
 from keys.kinds import NEVER_EXPIRES, NEVER_USED, KeyType
 from keys.models import IssueNonce, Key, KeyActivity
@@ -57,7 +58,9 @@ def _named(name: str) -> Iterator[None]:
     other.settings_dict["NAME"] = name
     connections["default"] = other
     try:
-        yield
+        # A check remembers which connection is its thread's.
+        with patch.object(reading, "own_connection", lambda: other):
+            yield
     finally:
         other.close()
         connections["default"] = own

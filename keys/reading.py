@@ -46,10 +46,11 @@ def read(key_id: str) -> Row | None:
     """Return the COLUMNS of the key with this id in a project that isn't deleted, or None. One query.
 
     Raises Django's database errors. Whoever watches Django's queries (tests that count them, wrappers)
-    gets to see this one too: it then goes through Django's cursor.
+    gets to see this one too: it then goes through Django's cursor. DEBUG alone doesn't: asking for that
+    setting at each check takes as long as a tenth of the query.
     """
     connection = own_connection()
-    if connection.queries_logged or connection.execute_wrappers:
+    if connection.force_debug_cursor or connection.execute_wrappers:
         rows = _by_django(connection, key_id)
     else:
         # As Django's cursor does first: one that has broken between two requests is replaced.

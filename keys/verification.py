@@ -110,10 +110,10 @@ def check(
     Raises ThrottleUnavailable where a rate can't be counted now.
     """
     verdict = _verdict(presented, at, project, scopes, environment, channel, source.certain_address)
-    if throttled and verdict.is_valid and verdict.facts and verdict.facts.rate:
-        verdict = _within_rate(verdict, verdict.facts)
+    known = verdict.facts
+    if throttled and known and known.rate and verdict.is_valid:
+        verdict = _within_rate(verdict, known)
     if counted:
-        known = verdict.facts
         pk = known.pk if known else 0
         activity.note(pk, verdict.outcome, at, source, used=verdict.is_valid, scopes=scopes)
         count_check(verdict.outcome)

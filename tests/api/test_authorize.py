@@ -353,8 +353,10 @@ def test_a_forwarding_header_that_nobody_is_trusted_to_write_fails_a_bound_key(
 ) -> None:
     bound = bearer(make(networks=["192.0.2.0/24"]))
     for name in ("X-Forwarded-For", "Forwarded", "X-Real-IP"):
-        refused = ask(query=query(), headers=bound | {name: "192.0.2.7"}, peer="192.0.2.7")
-        assert (refused.status, code(refused)) == (403, "network-not-allowed")
+        # The server makes an empty one of what isn't ASCII.
+        for value in ("192.0.2.7", ""):
+            refused = ask(query=query(), headers=bound | {name: value}, peer="192.0.2.7")
+            assert (refused.status, code(refused)) == (403, "network-not-allowed")
     free = bearer(make("Free"))
     assert ask(query=query(), headers=free | {"X-Forwarded-For": "192.0.2.7"}).status == 200
 

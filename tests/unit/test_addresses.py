@@ -30,6 +30,8 @@ def address(proxies: TrustedProxies, peer: str, forwarded: str | None = None) ->
         (ONE, "10.0.0.1", "::ffff:198.51.100.7", "198.51.100.7"),
         (ONE, "10.0.0.1", "198.51.100.7:50000", "198.51.100.7"),
         (ONE, "10.0.0.1", "[2001:db8::7]:443", "2001:db8::7"),
+        (ONE, "10.0.0.1", "[fe80::7%eth0]", "fe80::7"),
+        (ONE, "10.0.0.1", " [::ffff:192.0.2.1]:9 ", "192.0.2.1"),
         (ONE, "", "198.51.100.7", "198.51.100.7"),
         (TrustedProxies(count=2), "10.0.0.1", "198.51.100.7, 10.0.0.2", "198.51.100.7"),
         (INSIDE, "10.0.0.1", "198.51.100.7", "198.51.100.7"),
@@ -52,6 +54,15 @@ def test_it_finds_the_client(
         (ONE, "10.0.0.1", "198.51.100.7,"),
         (TrustedProxies(count=2), "10.0.0.1", "198.51.100.7"),
         (INSIDE, "10.0.0.1", "198.51.100.7, nonsense"),
+        # What the server makes of a header that isn't ASCII, whatever the proxy appended to it.
+        (ONE, "10.0.0.1", ""),
+        (INSIDE, "10.0.0.1", ""),
+        (INSIDE, "10.0.0.1", "10.0.0.9,"),
+        (ONE, "10.0.0.1", "192.0.2.1:port"),
+        (ONE, "10.0.0.1", "192.0.2.1%eth0"),
+        (ONE, "10.0.0.1", "[2001:db8::7"),
+        (ONE, "10.0.0.1", "[2001:db8::7]443"),
+        (ONE, "10.0.0.1", "127.1"),
     ],
 )
 def test_it_knows_no_client_where_the_proxies_did_not_speak(

@@ -60,7 +60,8 @@ def revoke(request: HttpRequest) -> HttpResponse:
     thinks it dead.
     """
     token, at = form(request, PresentedToken).token, timezone.now()
-    verdict = check(token, at=at, environment=None, channel=None, counted=False)
+    # No use of the key: one that was used too often, or that can't be counted now, ends as well.
+    verdict = check(token, at=at, environment=None, channel=None, counted=False, throttled=False)
     if verdict.facts is None:
         return answers.json_response(Empty())
     key = Key.objects.select_related("project", "channel").get(key_id=verdict.facts.key_id)

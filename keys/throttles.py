@@ -5,6 +5,7 @@ it is exact across processes and machines (one atomic increment a check).
 """
 
 import logging
+import math
 import threading
 import time
 from dataclasses import dataclass
@@ -68,7 +69,8 @@ def take(key_id: str, rate: Rate) -> Window | None:
         _let_pass_or_raise()
         return None
     _redis.answered()
-    resets_in = max(1, round(stats.reset_time - time.time()))
+    # Up: whoever comes again after so many whole seconds isn't too early.
+    resets_in = max(1, math.ceil(stats.reset_time - time.time()))
     return Window(rate, max(0, stats.remaining), resets_in, exceeded=not passed)
 
 

@@ -1,6 +1,7 @@
 """`GET /api/v1/authorize`: what a gateway asks, and how it fails closed; by the gate and by Django alike."""
 
 import json
+import time
 from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import unquote, urlencode
@@ -382,6 +383,19 @@ def test_a_rate_is_held_to_and_says_when_to_come_again(ask: Ask, make: MakeKey) 
     assert 1 <= seconds <= 3600
     assert heard.headers["RateLimit-Policy"] == '"default";q=2;w=3600'
     assert heard.headers["RateLimit"] == f'"default";r=0;t={seconds}'
+
+
+def test_whoever_waits_as_long_as_told_may_come_again(
+    ask: Ask, make: MakeKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    limited = bearer(make(rate="1/minute"))
+    monkeypatch.setattr(time, "time", lambda: now)
+    assert ask(query=query(), headers=limited).status == 200
+    now += 29.6
+    told = int(ask(query=query(), headers=limited).headers["Retry-After"])
+    now += told
+    assert ask(query=query(), headers=limited).status == 200
 
 
 def test_a_gateway_that_cannot_pass_429_on_asks_for_403(ask: Ask, make: MakeKey) -> None:

@@ -134,8 +134,9 @@ def _owner(email: str | None) -> User:
     if email is None:
         people = people.filter(is_staff=True)
     else:
-        # PostgreSQL takes no NUL in a text.
-        people = people.filter(email=email.replace("\0", "").lower())
+        # PostgreSQL takes no NUL in a text, and no database half a character, as an odd byte comes in.
+        asked = email.encode("utf-8", "replace").decode().replace("\0", "")
+        people = people.filter(email=asked.lower())
     owner = people.order_by("pk").first()
     if owner is None:
         missing = "No account of staff is active: name one with --owner." if email is None else ""

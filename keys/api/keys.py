@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from django.http import HttpResponse
 from django.urls import reverse
 
-from keys import answers, bodies, lifecycle, problems
+from keys import answers, bodies, conflicts, lifecycle, problems
 from keys.api.operations import About, Operation
 from keys.api.requests import Call, Refused, keyed
 from keys.api.schemas import KeyChanges, KeyQuery, NewKey, Renewal, Revocation, Rotation, body, query
@@ -105,7 +105,7 @@ def _revoked(call: Call, key_id: str, reason: str) -> HttpResponse:
     call.called(key_id)
     try:
         key = lifecycle.revoke(call.project, key_id, actor=call.actor, at=call.at, reason=reason)
-    except lifecycle.AlreadyRevoked as before:
+    except conflicts.AlreadyRevoked as before:
         key = before.key
     return _answer(call, key)
 

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from config.addresses import NO_PROXIES, client_address
-from keys import answers, lifecycle, problems
+from keys import answers, conflicts, lifecycle, problems
 from keys.api.operations import About, Operation
 from keys.api.requests import Call, Refused, called_from, keyed, presented_token, public
 from keys.api.schemas import IntrospectedToken, PresentedToken, form
@@ -68,9 +68,9 @@ def revoke(request: HttpRequest) -> HttpResponse:
     actor = KeyActor.acting(key, getattr(request, "client_address", None))
     try:
         lifecycle.revoke(key.project, key.key_id, actor=actor, at=at, reason=_REVOKED_BY_HOLDER)
-    except lifecycle.Protected as protected:
+    except conflicts.Protected as protected:
         return answers.unsupported_token(str(protected)).response()
-    except lifecycle.AlreadyRevoked:
+    except conflicts.AlreadyRevoked:
         pass
     return answers.json_response(Empty())
 

@@ -10,8 +10,9 @@ from django.urls import reverse
 
 from keys import answers, bodies, conflicts, lifecycle, problems
 from keys.api.operations import About, Operation
+from keys.api.parsing import body, query
 from keys.api.requests import Call, Refused, keyed
-from keys.api.schemas import KeyChanges, KeyQuery, NewKey, Renewal, Revocation, Rotation, body, query
+from keys.api.schemas import KeyChanges, KeyQuery, NewKey, Renewal, Revocation, Rotation
 from keys.descriptions import described
 from keys.finding import Wanted, find
 from keys.kinds import GRACES

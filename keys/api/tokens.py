@@ -9,8 +9,9 @@ from django.utils import timezone
 from config.addresses import NO_PROXIES, client_address
 from keys import answers, conflicts, lifecycle, problems
 from keys.api.operations import About, Operation
+from keys.api.parsing import form
 from keys.api.requests import Call, Refused, called_from, keyed, presented_token, public
-from keys.api.schemas import IntrospectedToken, PresentedToken, form
+from keys.api.schemas import IntrospectedToken, PresentedToken
 from keys.bodies import Active, Empty, Identity, Inactive
 from keys.descriptions import identity
 from keys.models import Key

@@ -33,6 +33,14 @@ class UserManager(BaseUserManager["User"]):
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
+    def at_address(self, text: str) -> "User | None":
+        """Return the account of an e-mail address as somebody wrote it on the command line, None for none.
+
+        PostgreSQL takes no NUL in a text, and no database half a character, as an odd byte comes in.
+        """
+        written = text.encode("utf-8", "replace").decode().replace("\0", "")
+        return self.filter(email=written.strip().lower()).first()
+
     def get_by_natural_key(self, username: str | None) -> "User":
         return self.get(email=(username or "").lower())
 

@@ -130,17 +130,13 @@ class Command(BaseCommand):
 
 
 def _owner(email: str | None) -> User:
-    people = User.objects.filter(is_active=True)
     if email is None:
-        people = people.filter(is_staff=True)
+        owner = User.objects.filter(is_active=True, is_staff=True).order_by("pk").first()
+        missing = "No account of staff is active: name one with --owner."
     else:
-        # PostgreSQL takes no NUL in a text, and no database half a character, as an odd byte comes in.
-        asked = email.encode("utf-8", "replace").decode().replace("\0", "")
-        people = people.filter(email=asked.lower())
-    owner = people.order_by("pk").first()
-    if owner is None:
-        missing = "No account of staff is active: name one with --owner." if email is None else ""
-        raise CommandError(missing or "No active account has this address.", returncode=_MISUSED)
+        owner, missing = User.objects.at_address(email), "No active account has this address."
+    if owner is None or not owner.is_active:
+        raise CommandError(missing, returncode=_MISUSED)
     return owner
 
 

@@ -90,6 +90,14 @@ _HEADERS: Final[Mapping[str, Json]] = {
         "description": "How many seconds to wait.",
         "schema": {"type": "string", "pattern": "^[0-9]+$"},
     },
+    "RateLimit-Policy": {
+        "description": "How often the key may be used: so many times (`q`) in so many seconds (`w`).",
+        "schema": {"type": "string", "pattern": '^"default";q=[0-9]+;w=[0-9]+$'},
+    },
+    "RateLimit": {
+        "description": "How many uses are left (`r`), and in how many seconds it begins anew (`t`).",
+        "schema": {"type": "string", "pattern": '^"default";r=[0-9]+;t=[0-9]+$'},
+    },
     "X-Keyrack-Key-Id": {"description": "The key id: put it into your logs.", "schema": _TEXT},
     "X-Keyrack-Key-Name": {"description": "The key's name, percent-encoded (UTF-8).", "schema": _TEXT},
     "X-Keyrack-Type": {"description": "What kind of key it is.", "schema": _TEXT},
@@ -109,14 +117,14 @@ _HEADERS: Final[Mapping[str, Json]] = {
     "X-Keyrack-Upstream-X-Goog-Api-Key": {"description": "For Google.", "schema": _TEXT},
     "X-Keyrack-Upstream-Api-Key": {"description": "For Azure OpenAI.", "schema": _TEXT},
 }
-# The header that refusals of a status bring, and whether all of them do.
-_OF_STATUS: Final[Mapping[int, tuple[str, bool]]] = {
-    400: ("WWW-Authenticate", False),
-    401: ("WWW-Authenticate", True),
-    403: ("WWW-Authenticate", False),
-    405: ("Allow", True),
-    429: ("Retry-After", True),
-    503: ("Retry-After", True),
+# The headers that refusals of a status bring, and whether all of them do.
+_OF_STATUS: Final[Mapping[int, tuple[Sequence[str], bool]]] = {
+    400: (("WWW-Authenticate",), False),
+    401: (("WWW-Authenticate",), True),
+    403: (("WWW-Authenticate",), False),
+    405: (("Allow",), True),
+    429: (("Retry-After", "RateLimit-Policy", "RateLimit"), True),
+    503: (("Retry-After",), True),
 }
 _PARAMETERS: Final[Mapping[str, Json]] = {
     "Idempotency-Key": {
@@ -289,11 +297,11 @@ def _refusals(kinds: Sequence[ProblemType], shapes: Shapes) -> Json:
 def _refusal(kinds: Sequence[ProblemType], shapes: Shapes) -> Json:
     """Return the response of one status: these problems, and no other."""
     status = kinds[0].status
-    header, always = _OF_STATUS.get(status, ("", False))
+    headers, always = _OF_STATUS.get(status, ((), False))
     known = {"type": {"enum": [kind.urn for kind in kinds]}, "status": {"const": status}}
     return {
         "description": ". ".join(kind.title for kind in kinds) + ".",
-        "headers": _headers(*([header] if header else []), always=always),
+        "headers": _headers(*headers, always=always),
         "content": {
             PROBLEM: {
                 "schema": {"allOf": [shapes.of(Problem), {"properties": known}]},

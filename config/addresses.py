@@ -19,11 +19,12 @@ from typing import Any, Final
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-# An IPv6 address in brackets, an IPv4 one, or an IPv6 one alone; without port and zone.
+# An IPv6 address in brackets, an IPv4 one, or an IPv6 one alone; without port and zone. Each character is
+# looked at a few times at most, however many there are.
 _HOP: Final = re.compile(
     r"\[([0-9A-Fa-f:.]+)(?:%[^\]]+)?\](?::[0-9]{1,5})?"
     r"|([0-9.]+)(?::[0-9]{1,5})?"
-    r"|([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)(?:%.+)?"
+    r"|([0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)(?:%.+)?"
 )
 
 

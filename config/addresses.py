@@ -3,10 +3,13 @@
 Anybody can write X-Forwarded-For, so it counts only as far as it was written by proxies that
 `KEYRACK_TRUSTED_PROXIES` names: how many of them stand in front, or the networks that they are in.
 
+A header that isn't ASCII comes from the server as an empty one: somebody wrote it, nobody knows what.
+
 One thing can't be told apart here: WSGI folds `X_Forwarded_For` onto the same name, and the server keeps
 the last of the two. The proxy must drop headers with underscores, as nginx does unasked.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +18,14 @@ from typing import Any, Final
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
+
+# An IPv6 address in brackets, an IPv4 one, or an IPv6 one alone; without port and zone. Each character is
+# looked at a few times at most, however many there are.
+_HOP: Final = re.compile(
+    r"\[([0-9A-Fa-f:.]+)(?:%[^\]]+)?\](?::[0-9]{1,5})?"
+    r"|([0-9.]+)(?::[0-9]{1,5})?"
+    r"|([0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)(?:%.+)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +80,9 @@ def comes_from_proxy(meta: Mapping[str, Any], proxies: TrustedProxies) -> bool:
 
 def _hops(meta: Mapping[str, Any]) -> list[str]:
     """The peer, then X-Forwarded-For from right to left."""
-    forwarded = str(meta.get("HTTP_X_FORWARDED_FOR", ""))
-    entries = forwarded.split(",") if forwarded else []
+    forwarded = meta.get("HTTP_X_FORWARDED_FOR")
+    # An empty one is an entry that can't be read. Without it the proxy itself would be the client.
+    entries = [] if forwarded is None else str(forwarded).split(",")
     return [str(meta.get("REMOTE_ADDR", "")), *reversed(entries)]
 
 
@@ -86,14 +98,12 @@ def _text(hop: str) -> str | None:
 
 
 def _address(hop: str) -> Address | None:
-    """Read `192.0.2.1`, `192.0.2.1:5678`, `2001:db8::1` or `[2001:db8::1]:443`."""
-    text = hop.strip()
-    if text.startswith("["):
-        text = text[1:].partition("]")[0]
-    elif text.count(":") == 1:
-        text = text.partition(":")[0]
+    """Read `192.0.2.1`, `192.0.2.1:5678`, `2001:db8::1`, `fe80::1%eth0` or `[2001:db8::1]:443`."""
+    match = _HOP.fullmatch(hop.strip())
+    if match is None:
+        return None
     try:
-        address = ip_address(text.partition("%")[0])
+        address = ip_address(match[1] or match[2] or match[3])
     except ValueError:
         return None
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address

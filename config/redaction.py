@@ -16,12 +16,13 @@ _TOKEN: Final = re.compile(r"kr_(?P<environment>live|test)_[0-9A-Za-z]{13,}")
 _BARE_SECRET: Final = re.compile(
     r"(?<![0-9A-Za-z])(?=[0-9A-Za-z]*[0-9])(?=[0-9A-Za-z]*[a-z])(?=[0-9A-Za-z]*[A-Z])[0-9A-Za-z]{38,}"
 )
-# What some providers begin their keys with: OpenAI, Anthropic and those who do as they do; Google. Keys of
+# What some providers begin their keys with: Google; OpenAI, Anthropic and those who do as they do. Keys of
 # others have no shape that tells them from a checksum.
-_PROVIDER_KEY: Final = re.compile(
-    r"(?<![0-9A-Za-z])(?:AIza[0-9A-Za-z_-]{30,}"
-    r"|sk-(?=[0-9A-Za-z_-]*[0-9])(?=[0-9A-Za-z_-]*[a-z])(?=[0-9A-Za-z_-]*[A-Z])[0-9A-Za-z_-]{16,})"
-)
+_GOOGLE_KEY: Final = re.compile(r"(?<![0-9A-Za-z])AIza[0-9A-Za-z_-]{30,}")
+# Where it mixes letters and digits as well. A pattern that looks ahead for them does so at each `sk-` of
+# a run of them, up to its end: an address of 64 KB took seconds.
+_SK_KEY: Final = re.compile(r"(?<![0-9A-Za-z])sk-[0-9A-Za-z_-]{16,}")
+_KINDS: Final = (re.compile("[0-9]"), re.compile("[a-z]"), re.compile("[A-Z]"))
 # Names of variables and form fields whose values nobody may see, whatever shape they have: half a token, a
 # password, a provider's key, a code of a second factor and what codes are made of don't look like a secret.
 SECRET_NAME: Final = re.compile(
@@ -46,7 +47,14 @@ def holds_token(text: str) -> bool:
     else:
         folded = unicodedata.normalize("NFKC", text)
         visible = "".join(char for char in folded if unicodedata.category(char) not in _INVISIBLE)
-    return any(shape.search(visible) for shape in (_TOKEN, _BARE_SECRET, _PROVIDER_KEY))
+    if any(shape.search(visible) for shape in (_TOKEN, _BARE_SECRET, _GOOGLE_KEY)):
+        return True
+    return any(_is_mixed(found) for found in _SK_KEY.finditer(visible))
+
+
+def _is_mixed(found: re.Match[str]) -> bool:
+    """Say whether what begins with `sk-` goes on with small letters, capitals and digits."""
+    return all(kind.search(found[0], 3) for kind in _KINDS)
 
 
 def key_id_in(text: str) -> str:
@@ -60,7 +68,9 @@ def redact(text: str) -> str:
 
     A bare secret, or a provider's key, becomes `[redacted]`.
     """
-    return _BARE_SECRET.sub("[redacted]", _PROVIDER_KEY.sub("[redacted]", redact_tokens(text)))
+    text = _GOOGLE_KEY.sub("[redacted]", redact_tokens(text))
+    text = _SK_KEY.sub(lambda found: "[redacted]" if _is_mixed(found) else found[0], text)
+    return _BARE_SECRET.sub("[redacted]", text)
 
 
 def redact_tokens(text: str) -> str:

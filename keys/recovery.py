@@ -9,8 +9,8 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied
 
 from keys import writing
+from keys.conflicts import Conflict, refuse_revoked
 from keys.kinds import KeyType
-from keys.lifecycle import Conflict, refuse_revoked
 from keys.models import Key
 from keys.permissions import may_reveal
 from keys.querysets import KeyQuerySet

@@ -36,10 +36,9 @@ NOWHERE: Final = Source()
 
 def source_of(environ: Mapping[str, Any], address: str | None) -> Source:
     """Return the source of a request, by its WSGI environment and the client's address through proxies."""
-    another = (
-        environ.get("HTTP_X_FORWARDED_FOR") or environ.get("HTTP_FORWARDED") or environ.get("HTTP_X_REAL_IP")
-    )
-    doubtful = bool(another) and not settings.KEYRACK_TRUSTED_PROXIES
+    # An empty one too: the server makes that of a header that isn't ASCII.
+    another = "HTTP_X_FORWARDED_FOR" in environ or "HTTP_FORWARDED" in environ or "HTTP_X_REAL_IP" in environ
+    doubtful = another and not settings.KEYRACK_TRUSTED_PROXIES
     return Source(address, client_name(environ.get("HTTP_USER_AGENT", "")[:_LOOKED_AT]), doubtful)
 
 

@@ -5,6 +5,7 @@ it is exact across processes and machines (one atomic increment a check).
 """
 
 import logging
+import math
 import threading
 import time
 from dataclasses import dataclass
@@ -58,15 +59,18 @@ def take(key_id: str, rate: Rate) -> Window | None:
         _let_pass_or_raise()
         return None
     item = _item(rate)
+    with _beginning:
+        limiter = _limiter()
     try:
-        passed = _limiter().hit(item, key_id)
-        stats = _limiter().get_window_stats(item, key_id)
+        passed = limiter.hit(item, key_id)
+        stats = limiter.get_window_stats(item, key_id)
     except (RedisError, OSError) as error:
         _redis.failed(error)
         _let_pass_or_raise()
         return None
     _redis.answered()
-    resets_in = max(1, round(stats.reset_time - time.time()))
+    # Up: whoever comes again after so many whole seconds isn't too early.
+    resets_in = max(1, math.ceil(stats.reset_time - time.time()))
     return Window(rate, max(0, stats.remaining), resets_in, exceeded=not passed)
 
 
@@ -80,9 +84,33 @@ def _limiter() -> FixedWindowRateLimiter:
     return FixedWindowRateLimiter(_storage())
 
 
+# `cache` lets threads that come first at once make one each, and each would count for itself.
+_beginning: Final = threading.Lock()
+
+
+class _Memory(MemoryStorage):
+    """Counts one use at a time.
+
+    The library's own locks a window while it counts, but makes, reads and drops it unlocked: of threads that
+    come at once some begin the window anew, and more pass than may; or all of them read the last one's count.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._counting = threading.RLock()
+
+    def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+        with self._counting:
+            return super().incr(key, expiry, amount)
+
+    def get(self, key: str) -> int:
+        with self._counting:
+            return super().get(key)
+
+
 def _storage() -> Storage:
     if not settings.KEYRACK_REDIS_URL:
-        return MemoryStorage()
+        return _Memory()
     # Once more at once, for a connection that broke meanwhile; the client's own way is to wait for seconds.
     options: dict[str, Any] = {
         "socket_timeout": _TIMEOUT_SECONDS,

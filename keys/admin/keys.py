@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from config.fragments import see_other
-from keys import lifecycle
+from keys import conflicts, lifecycle
 from keys.admin.channels import channel_address, channel_at
 from keys.admin.pages import KeyChanges
 from keys.forms_life import RevokeForm
@@ -242,9 +242,9 @@ class KeyAdmin(StaffAdmin):
             return see_other(request, self.url("change", key), f"{key.name} was revoked.")
 
         try:
-            lifecycle.refuse_revoking(key, at)
+            conflicts.refuse_revoking(key, at)
             return self.act(request, act, form, run, key)
-        except lifecycle.Conflict as conflict:
+        except conflicts.Conflict as conflict:
             return self.refused(request, act, str(conflict), key)
 
 

@@ -8,10 +8,11 @@ from urllib.parse import urlencode
 from django.http import HttpResponse
 from django.urls import reverse
 
-from keys import answers, bodies, lifecycle, problems
+from keys import answers, bodies, conflicts, lifecycle, problems
 from keys.api.operations import About, Operation
+from keys.api.parsing import body, query
 from keys.api.requests import Call, Refused, keyed
-from keys.api.schemas import KeyChanges, KeyQuery, NewKey, Renewal, Revocation, Rotation, body, query
+from keys.api.schemas import KeyChanges, KeyQuery, NewKey, Renewal, Revocation, Rotation
 from keys.descriptions import described
 from keys.finding import Wanted, find
 from keys.kinds import GRACES
@@ -105,7 +106,7 @@ def _revoked(call: Call, key_id: str, reason: str) -> HttpResponse:
     call.called(key_id)
     try:
         key = lifecycle.revoke(call.project, key_id, actor=call.actor, at=call.at, reason=reason)
-    except lifecycle.AlreadyRevoked as before:
+    except conflicts.AlreadyRevoked as before:
         key = before.key
     return _answer(call, key)
 

@@ -12,16 +12,14 @@ from typing import Any, Final
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, get_resolver
 from pydantic import TypeAdapter
-from pydantic.json_schema import GenerateJsonSchema
 
 from keys import answers, problems
 from keys.api.operations import About, Operation
 from keys.api.requests import public
+from keys.api.shapes import Generator, Json, Shapes
 from keys.bodies import KeyId, Problem
 from keys.problems import ProblemType
 from keys.purging import NONCES_KEPT
-
-Json = dict[str, Any]
 
 PREFIX: Final = "api/"
 JSON: Final = "application/json"
@@ -92,6 +90,14 @@ _HEADERS: Final[Mapping[str, Json]] = {
         "description": "How many seconds to wait.",
         "schema": {"type": "string", "pattern": "^[0-9]+$"},
     },
+    "RateLimit-Policy": {
+        "description": "How often the key may be used: so many times (`q`) in so many seconds (`w`).",
+        "schema": {"type": "string", "pattern": '^"default";q=[0-9]+;w=[0-9]+$'},
+    },
+    "RateLimit": {
+        "description": "How many uses are left (`r`), and in how many seconds it begins anew (`t`).",
+        "schema": {"type": "string", "pattern": '^"default";r=[0-9]+;t=[0-9]+$'},
+    },
     "X-Keyrack-Key-Id": {"description": "The key id: put it into your logs.", "schema": _TEXT},
     "X-Keyrack-Key-Name": {"description": "The key's name, percent-encoded (UTF-8).", "schema": _TEXT},
     "X-Keyrack-Type": {"description": "What kind of key it is.", "schema": _TEXT},
@@ -111,14 +117,14 @@ _HEADERS: Final[Mapping[str, Json]] = {
     "X-Keyrack-Upstream-X-Goog-Api-Key": {"description": "For Google.", "schema": _TEXT},
     "X-Keyrack-Upstream-Api-Key": {"description": "For Azure OpenAI.", "schema": _TEXT},
 }
-# The header that refusals of a status bring, and whether all of them do.
-_OF_STATUS: Final[Mapping[int, tuple[str, bool]]] = {
-    400: ("WWW-Authenticate", False),
-    401: ("WWW-Authenticate", True),
-    403: ("WWW-Authenticate", False),
-    405: ("Allow", True),
-    429: ("Retry-After", True),
-    503: ("Retry-After", True),
+# The headers that refusals of a status bring, and whether all of them do.
+_OF_STATUS: Final[Mapping[int, tuple[Sequence[str], bool]]] = {
+    400: (("WWW-Authenticate",), False),
+    401: (("WWW-Authenticate",), True),
+    403: (("WWW-Authenticate",), False),
+    405: (("Allow",), True),
+    429: (("Retry-After", "RateLimit-Policy", "RateLimit"), True),
+    503: (("Retry-After",), True),
 }
 _PARAMETERS: Final[Mapping[str, Json]] = {
     "Idempotency-Key": {
@@ -150,63 +156,6 @@ _PARAMETERS: Final[Mapping[str, Json]] = {
 _IN_PATHS: Final[Mapping[str, Any]] = {"key_id": KeyId}
 
 
-class _Generator(GenerateJsonSchema):
-    """JSON Schema without the titles that only repeat the names."""
-
-    def field_title_should_be_set(self, schema: Any) -> bool:
-        return False
-
-
-class _Shapes:
-    """The types of all operations as schemas that refer to one another."""
-
-    def __init__(self, types: Iterable[Any]) -> None:
-        # By `repr`: a union is made anew each time that it is written, and is the same nevertheless.
-        adapters = [(repr(each), "validation", TypeAdapter(each)) for each in types]
-        self._references, found = TypeAdapter.json_schemas(
-            adapters,  # type: ignore[arg-type]
-            ref_template="#/components/schemas/{model}",
-            schema_generator=_Generator,
-        )
-        self.definitions: dict[str, Json] = found["$defs"]
-
-    def of(self, shape: Any) -> Json:
-        """Return the schema of a type, or the reference to it."""
-        return self._references[repr(shape), "validation"]
-
-    def media(self, shape: Any) -> Json:
-        """Return the media type object of a type, with an example."""
-        schema = self.of(shape)
-        return {"schema": schema, "example": self.example(schema)}
-
-    def example(self, schema: Json) -> Any:
-        """Return what a value of this schema may look like, from the examples of its parts."""
-        if "$ref" in schema:
-            return self.example(self.definitions[schema["$ref"].rpartition("/")[2]])
-        for word in ("examples", "enum"):
-            if word in schema:
-                return schema[word][0]
-        for word in ("const", "default"):
-            if word in schema:
-                return schema[word]
-        if "anyOf" in schema:
-            return self.example(schema["anyOf"][0])
-        if schema.get("type") == "array":
-            return [self.example(schema["items"])]
-        if schema.get("type") == "object":
-            return self._object(schema)
-        return schema.get("type", "")
-
-    def _object(self, schema: Json) -> Json:
-        required = schema.get("required", ())
-        members: dict[str, Json] = schema.get("properties", {})
-        return {
-            name: self.example(member)
-            for name, member in members.items()
-            if name in required or "examples" in member
-        }
-
-
 def paths() -> Iterator[tuple[str, Any]]:
     """Yield each path of the JSON API, as the document writes it, with its view.
 
@@ -233,7 +182,7 @@ def _patterns(found: Sequence[Any]) -> Iterator[URLPattern]:
 def document() -> Json:
     """Return the OpenAPI document; made once, and the same for everybody. Don't change it."""
     found = list(paths())
-    shapes = _Shapes(_types(operation for _, view in found for operation in view.operations.values()))
+    shapes = Shapes(_types(operation for _, view in found for operation in view.operations.values()))
     described: dict[str, Json] = {}
     for path, view in found:
         for method, operation in view.operations.items():
@@ -267,7 +216,7 @@ def _types(operations: Iterable[Operation]) -> list[Any]:
     return types
 
 
-def _operation(path: str, operation: Operation, shapes: _Shapes) -> Json:
+def _operation(path: str, operation: Operation, shapes: Shapes) -> Json:
     about = operation.about
     scopes = [operation.scope] if operation.scope else []
     described: Json = {
@@ -293,7 +242,7 @@ def _operation(path: str, operation: Operation, shapes: _Shapes) -> Json:
     return described
 
 
-def _parameters(path: str, about: About, shapes: _Shapes) -> list[Json]:
+def _parameters(path: str, about: About, shapes: Shapes) -> list[Json]:
     in_path = [
         {"name": name, "in": "path", "required": True, "schema": shapes.of(shape)}
         for name, shape in _IN_PATHS.items()
@@ -304,7 +253,7 @@ def _parameters(path: str, about: About, shapes: _Shapes) -> list[Json]:
 
 
 def _in_query(shape: Any) -> list[Json]:
-    schema = TypeAdapter(shape).json_schema(schema_generator=_Generator)
+    schema = TypeAdapter(shape).json_schema(schema_generator=Generator)
     parameters = []
     for name, member in schema["properties"].items():
         text = {"description": member.pop("description")} if "description" in member else {}
@@ -337,7 +286,7 @@ def _problems(path: str, operation: Operation) -> list[ProblemType]:
     return [kind for kind in found if kind not in about.never]
 
 
-def _refusals(kinds: Sequence[ProblemType], shapes: _Shapes) -> Json:
+def _refusals(kinds: Sequence[ProblemType], shapes: Shapes) -> Json:
     statuses = sorted({kind.status for kind in kinds})
     return {
         str(status): _refusal([kind for kind in kinds if kind.status == status], shapes)
@@ -345,14 +294,14 @@ def _refusals(kinds: Sequence[ProblemType], shapes: _Shapes) -> Json:
     }
 
 
-def _refusal(kinds: Sequence[ProblemType], shapes: _Shapes) -> Json:
+def _refusal(kinds: Sequence[ProblemType], shapes: Shapes) -> Json:
     """Return the response of one status: these problems, and no other."""
     status = kinds[0].status
-    header, always = _OF_STATUS.get(status, ("", False))
+    headers, always = _OF_STATUS.get(status, ((), False))
     known = {"type": {"enum": [kind.urn for kind in kinds]}, "status": {"const": status}}
     return {
         "description": ". ".join(kind.title for kind in kinds) + ".",
-        "headers": _headers(*([header] if header else []), always=always),
+        "headers": _headers(*headers, always=always),
         "content": {
             PROBLEM: {
                 "schema": {"allOf": [shapes.of(Problem), {"properties": known}]},
@@ -370,7 +319,7 @@ def _headers(*names: str, always: bool) -> Json:
     return on_all | {name: dict(_HEADERS[name]) for name in names}
 
 
-def _example(kind: ProblemType, shapes: _Shapes) -> Json:
+def _example(kind: ProblemType, shapes: Shapes) -> Json:
     """Return a problem document of this type, with the members that come with it."""
     example: Json = {"type": kind.urn, "title": kind.title, "status": kind.status, "detail": kind.says}
     members: Sequence[str] = ()

@@ -20,7 +20,7 @@ from config.redaction import holds_token
 from keys import answers, problems
 from keys.answers import Problem
 from keys.api.operations import Operation, View
-from keys.lifecycle import (
+from keys.conflicts import (
     AlreadyIssued,
     AlreadyRevoked,
     AlreadyRotated,

@@ -7,10 +7,11 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from config.addresses import NO_PROXIES, client_address
-from keys import answers, lifecycle, problems
+from keys import answers, conflicts, lifecycle, problems
 from keys.api.operations import About, Operation
+from keys.api.parsing import form
 from keys.api.requests import Call, Refused, called_from, keyed, presented_token, public
-from keys.api.schemas import IntrospectedToken, PresentedToken, form
+from keys.api.schemas import IntrospectedToken, PresentedToken
 from keys.bodies import Active, Empty, Identity, Inactive
 from keys.descriptions import identity
 from keys.models import Key
@@ -60,16 +61,17 @@ def revoke(request: HttpRequest) -> HttpResponse:
     thinks it dead.
     """
     token, at = form(request, PresentedToken).token, timezone.now()
-    verdict = check(token, at=at, environment=None, channel=None, counted=False)
+    # No use of the key: one that was used too often, or that can't be counted now, ends as well.
+    verdict = check(token, at=at, environment=None, channel=None, counted=False, throttled=False)
     if verdict.facts is None:
         return answers.json_response(Empty())
     key = Key.objects.select_related("project", "channel").get(key_id=verdict.facts.key_id)
     actor = KeyActor.acting(key, getattr(request, "client_address", None))
     try:
         lifecycle.revoke(key.project, key.key_id, actor=actor, at=at, reason=_REVOKED_BY_HOLDER)
-    except lifecycle.Protected as protected:
+    except conflicts.Protected as protected:
         return answers.unsupported_token(str(protected)).response()
-    except lifecycle.AlreadyRevoked:
+    except conflicts.AlreadyRevoked:
         pass
     return answers.json_response(Empty())
 

@@ -6,7 +6,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from keys import channels, lifecycle
+from keys import channels, conflicts, lifecycle
 from keys.channel_lists import count_keys, next_channel
 from keys.forms_channels import ChannelForm, ChannelKeyForm, EditChannelForm
 from keys.views import channel_pages, pages
@@ -107,7 +107,7 @@ def channel_issue(request: HttpRequest, slug: str, channel: str) -> HttpResponse
             return pages.once(request, access, issued, found)
     except ValidationError as error:
         form.take(error)
-    except lifecycle.AlreadyIssued as conflict:
+    except conflicts.AlreadyIssued as conflict:
         return pages.conflict(request, access, conflict, found)
     except channels.AlreadyClosed as closed:
         return channel_pages.conflict(request, access, closed)

@@ -13,7 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from config.fragments import answer, is_fragment
-from keys import lifecycle, usage
+from keys import conflicts, lifecycle, usage
 from keys.first_calls import FirstCall
 from keys.forms import KeyForm
 from keys.forms_life import EditForm, RenewForm, RevokeForm, RotateForm
@@ -113,7 +113,7 @@ def key_confirm(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
         )
     except Key.DoesNotExist:
         raise Http404 from None
-    except lifecycle.Conflict as conflict:
+    except conflicts.Conflict as conflict:
         return pages.conflict(request, access, conflict)
     return pages.back(request, access, key, f"{key.name} is ready to use.", focus=key.key_id)
 
@@ -126,14 +126,14 @@ def key_renew(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
     may_renew(access.actor(request), key)
     form = RenewForm(pages.posted(request), request=request, key=key)
     try:
-        lifecycle.refuse_renewing(key, at)
+        conflicts.refuse_renewing(key, at)
         if request.method == "POST" and form.is_valid():
             version = form.cleaned_data["version"]
             issued = lifecycle.renew(
                 access.project, key_id, actor=access.actor(request), at=at, version=version
             )
             return pages.once(request, access, issued)
-    except lifecycle.Conflict as conflict:
+    except conflicts.Conflict as conflict:
         return pages.conflict(request, access, conflict)
     heading = "Renew the Automator Key?" if key.is_protected else "Get a new secret?"
     shown = {"key": key, "heading": heading, **pages.way_back(came_from(request, key))}
@@ -149,16 +149,16 @@ def key_edit(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
     seen: dict[str, Any] = {"key": key, "role": access.role, "catalogue": catalogue, "at": at}
     form = EditForm(pages.posted(request), request=request, **seen)
     try:
-        lifecycle.refuse_editing(key, at)
+        conflicts.refuse_editing(key, at)
         if request.method == "POST" and form.is_valid():
             return _edit(request, access, key, form, at)
     except ValidationError as error:
         form.take(error)
-    except lifecycle.Stale as stale:
+    except conflicts.Stale as stale:
         differences = form.overtaken(stale.key, last_change(stale.key, at))
         shown = {"key": stale.key, "differences": differences}
         return pages.form(request, access, tab_of(key), "keys/key_edit.html", form, status=409, **shown)
-    except lifecycle.Conflict as conflict:
+    except conflicts.Conflict as conflict:
         return pages.conflict(request, access, conflict)
     return pages.form(request, access, tab_of(key), "keys/key_edit.html", form, key=key)
 
@@ -170,12 +170,12 @@ def key_revoke(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
     busy = in_use(key, at)
     form = RevokeForm(pages.posted(request), key=key, in_use=busy)
     try:
-        lifecycle.refuse_revoking(key, at)
+        conflicts.refuse_revoking(key, at)
         if request.method == "POST" and form.is_valid():
             return _revoke(request, access, key, form.cleaned_data["reason"], at)
     except ValidationError as error:
         form.take(error)
-    except lifecycle.Conflict as conflict:
+    except conflicts.Conflict as conflict:
         return pages.conflict(request, access, conflict)
     row = Row.of(key, access.actor(request), at)
     shown: dict[str, Any] = {
@@ -196,13 +196,13 @@ def key_rotate(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
     may_edit(actor, key)
     form = RotateForm(pages.posted(request), request=request, key=key, at=at)
     try:
-        lifecycle.refuse_rotating(key, at)
+        conflicts.refuse_rotating(key, at)
         if request.method == "POST" and form.is_valid():
             issued = lifecycle.rotate(access.project, key_id, grace=form.grace(), actor=actor, at=at)
             return pages.once(request, access, issued)
     except ValidationError as error:
         form.take(error)
-    except lifecycle.Conflict as conflict:
+    except conflicts.Conflict as conflict:
         return pages.conflict(request, access, conflict)
     row = Row.of(key, actor, at)
     return pages.form(request, access, tab_of(key), "keys/key_rotate.html", form, key=key, row=row)
@@ -213,11 +213,11 @@ def key_pause(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
     access = project_for(request.user, slug, at_least=Role.OPERATOR)
     key, at, actor = pages.key_of(access, key_id), timezone.now(), access.actor(request)
     try:
-        lifecycle.refuse_pausing(key, at)
+        conflicts.refuse_pausing(key, at)
         if request.method == "POST":
             key = lifecycle.pause(access.project, key_id, actor=actor, at=at)
             return _stay(request, access, key, f"{key.name} is paused.")
-    except lifecycle.Conflict as conflict:
+    except conflicts.Conflict as conflict:
         return pages.conflict(request, access, conflict)
     shown: dict[str, Any] = {"key": key, "row": Row.of(key, actor, at), "in_use": in_use(key, at)}
     shown["week"] = usage.this_week(key, at)
@@ -231,7 +231,7 @@ def key_resume(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
         key = lifecycle.resume(access.project, key_id, actor=access.actor(request), at=timezone.now())
     except Key.DoesNotExist:
         raise Http404 from None
-    except lifecycle.Conflict as conflict:
+    except conflicts.Conflict as conflict:
         return pages.conflict(request, access, conflict)
     return _stay(request, access, key, f"{key.name} works again.")
 

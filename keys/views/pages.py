@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from config.fragments import answer, current_path, current_query, go_to, into, is_fragment, see_other, then
-from keys import lifecycle
+from keys import conflicts, lifecycle
 from keys.channel_lists import next_key
 from keys.first_calls import FirstCall
 from keys.forms import AgentForm, KeyForm
@@ -95,7 +95,7 @@ def created(
             issued = lifecycle.issue(access.project, new.draft(), actor=actor, at=at, nonce=nonce)
         except ValidationError as error:
             new.take(error)
-        except lifecycle.AlreadyIssued as spent:
+        except conflicts.AlreadyIssued as spent:
             return conflict(request, access, spent)
         else:
             return once(request, access, issued)
@@ -124,12 +124,12 @@ def once(
 
 
 def conflict(
-    request: HttpRequest, access: Access, conflict: lifecycle.Conflict, channel: Channel | None = None
+    request: HttpRequest, access: Access, conflict: conflicts.Conflict, channel: Channel | None = None
 ) -> HttpResponse:
     """Answer that a verb came too late, or a second time: 409, with the key as it is."""
     key = conflict.key
     when = None
-    if isinstance(conflict, lifecycle.AlreadyRevoked) and key.revoked_at and key.revoked_by_label:
+    if isinstance(conflict, conflicts.AlreadyRevoked) and key.revoked_at and key.revoked_by_label:
         when = Moment.of(key.revoked_at)
     actor, at = access.actor(request), timezone.now()
     shown = context(

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
 from config.fragments import answer, go_to, is_fragment, see_other
-from keys import lifecycle, recovery
+from keys import conflicts, recovery
 from keys.listing import PROJECT_KEYS, tab_of
 from keys.permissions import may_reveal
 from keys.rows import Row
@@ -45,7 +45,7 @@ def key_reveal(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
         recovery.refuse_revealing(key, at)
         if request.method == "POST" and form.is_valid():
             token = recovery.reveal(access.project, key_id, actor=actor, at=at)
-    except lifecycle.Conflict as conflict:
+    except conflicts.Conflict as conflict:
         return pages.conflict(request, access, conflict)
     except SealingError as error:
         form.add_error(None, f"The sealed copy of this key can't be opened. {error}")

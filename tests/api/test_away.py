@@ -1,7 +1,9 @@
 """The database or Redis goes away and comes back: 503 meanwhile, never a pass, and then all is as before."""
 
 import json
+import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Final
@@ -112,6 +114,29 @@ def test_redis_goes_and_comes_back(
         "Redis doesn't answer",
         "Redis answers again: rate limits hold.",
     ]
+
+
+def test_a_rate_is_exact_across_threads() -> None:
+    rate, passed = Rate(40, "hour"), Counter[str]()
+    together = threading.Barrier(8)
+
+    def use() -> None:
+        for name in names:
+            together.wait()
+            windows = [throttles.take(name, rate) for _ in range(20)]
+            passed.update({name: sum(window is not None and not window.exceeded for window in windows)})
+
+    names, often = [f"key {number}" for number in range(40)], sys.getswitchinterval()
+    threads = [threading.Thread(target=use) for _ in range(8)]
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(often)
+    assert passed == dict.fromkeys(names, 40)
 
 
 def test_a_rate_is_exact_across_processes(redis_port: int) -> None:

@@ -272,6 +272,9 @@ def test_where_the_client_is_only_the_gateway_says(ask: Behind, world: World) ->
         forged = (name, "for=192.0.2.7" if name == "Forwarded" else "192.0.2.7")
         assert refused(ask("GET", "/api/sources", [bearer(world, "far"), forged]), 403)
         assert ask("GET", "/api/sources", [bearer(world, "local"), forged]).status == 200
+        # What can't be read makes nobody the client, nor the gateway itself.
+        unreadable = (name, "\xe9, 192.0.2.7")
+        assert refused(ask("GET", "/api/sources", [bearer(world, "far"), unreadable]), 403)
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,8 @@ def test_every_answer_has_its_headers_and_every_refusal_its_problem_types(docume
                 wanted = [] if operation["operationId"] == "authorize" else ["application/json"]
                 assert list(response.get("content", {})) == wanted
                 continue
+            if status == "429":
+                assert {"Retry-After", "RateLimit", "RateLimit-Policy"} <= set(response["headers"]), label
             (content,) = response["content"].values()
             urns = content["schema"]["allOf"][1]["properties"]["type"]["enum"]
             assert {known[urn].status for urn in urns} == {int(status)}, label

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from pytest_django.live_server_helper import LiveServer
 
-from keys import lifecycle
+from keys import lifecycle, throttles
 from keys.kinds import KeyType
 from keys.lifecycle import Issued
 from keys.models import Key
@@ -79,6 +79,18 @@ def test_every_kind_of_key_can_be_ended_by_its_holder(nobody: Api, make: MakeKey
     for issued in (expired, paused, *others):
         assert revoke(nobody, issued.token).status == 200
         assert Key.objects.get(pk=issued.key.pk).revoked_at is not None
+
+
+def test_a_key_that_was_used_too_often_is_ended_though_nothing_can_be_counted(
+    nobody: Api, make: MakeKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(key_id: str, rate: object) -> None:
+        raise throttles.ThrottleUnavailable
+
+    monkeypatch.setattr(throttles, "take", away)
+    issued = make(rate="1/hour")
+    assert revoke(nobody, issued.token).status == 200
+    assert Key.objects.get(pk=issued.key.pk).revoked_at is not None
 
 
 def test_the_automator_key_is_refused_so_that_nobody_thinks_it_dead(

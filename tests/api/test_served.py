@@ -174,6 +174,17 @@ def test_nothing_that_is_sent_is_an_error_of_ours(served: Served, boss: Issued) 
     assert status_of(port, raw(GET)) == 401
 
 
+def test_a_forwarding_header_that_no_server_can_read_is_there_nevertheless(
+    project: Project, served: Served
+) -> None:
+    bound = IssuedFactory(project=project, name="Bound", networks=["127.0.0.0/8"])
+    port, *_ = served.ports
+    key = f"Authorization: Bearer {bound.token}"
+    assert status_of(port, raw(GET, key)) == 200
+    for name in (b"X-Forwarded-For", b"Forwarded", b"X-Real-IP", b"X_Forwarded_For"):
+        assert status_of(port, raw(GET, key, name + b": \xe9, 127.0.0.1")) == 403
+
+
 # What is revoked
 
 

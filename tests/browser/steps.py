@@ -122,6 +122,12 @@ def box(element: Locator) -> FloatRect:
     return rectangle
 
 
+def stop_clock(page: Page) -> None:
+    """Stop the page's time: what shows for a moment shows until `page.clock.run_for` or `resume`."""
+    page.clock.install()
+    page.clock.pause_at(page.evaluate("Date.now()") + 1000)
+
+
 def confirm_password(page: Page) -> None:
     """Type the password where the form asks for it again."""
     field = page.get_by_label("Your password")

@@ -66,6 +66,28 @@ def test_its_pages_keep_to_the_policy_and_shut_nobody_out(page: Page) -> None:
     assert not found, "\n".join(found)
 
 
+# Words that stand on two lines, of those that no table needs to break.
+BROKEN = """() => [...document.querySelectorAll(".staff tbody th a")].flatMap((link) => {
+  const text = link.firstChild.nodeType === 3 ? link.firstChild : link.firstChild.firstChild;
+  return [...text.data.matchAll(/\\S{1,12}(?!\\S)/g)].filter((word) => {
+    const range = document.createRange();
+    range.setStart(text, word.index);
+    range.setEnd(text, word.index + word[0].length);
+    return word.index === text.data.lastIndexOf(" ", word.index) + 1 && range.getClientRects().length > 1;
+  }).map((word) => word[0]);
+})"""
+
+
+def test_the_list_of_keys_has_room_for_words_and_for_its_last_column(page: Page) -> None:
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto(PAGES["keys"])
+    expect(page.get_by_role("link", name="Weekend agent")).to_be_visible()
+    assert page.evaluate(BROKEN) == []
+    assert page.evaluate("document.querySelector('.tablewrap').scrollWidth") <= page.evaluate(
+        "document.querySelector('.tablewrap').clientWidth"
+    )
+
+
 def take_picture(page: Page, name: str) -> None:
     """Picture the page into the folder that KEYRACK_SCREENSHOTS names, if it names one."""
     folder = os.environ.get("KEYRACK_SCREENSHOTS")

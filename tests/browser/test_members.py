@@ -80,9 +80,11 @@ def test_copy_puts_the_link_on_the_clipboard_and_leaving_asks_nothing(
     link = steps.invite(page, EMAIL, "Viewer")
     button = page.get_by_role("button", name="Copy link")
     expect(button).to_be_focused()
+    steps.stop_clock(page)
     button.click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == link
+    page.clock.resume()
     page.goto("/projects/")
     expect(page.get_by_role("heading", level=1, name="Projects")).to_be_visible()
     token = path_of(link).split("/")[2]

@@ -54,6 +54,18 @@ def test_it_replaces_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_an_empty_database_makes_no_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if connection.vendor == "postgresql":
+        return
+    empty = tmp_path / "keyrack.sqlite3"
+    # As settings make it in a data folder that is new.
+    empty.touch()
+    monkeypatch.setitem(connection.settings_dict, "NAME", str(empty))
+    with pytest.raises(CommandError, match=r"nothing in .*keyrack.sqlite3 to back up. Is KEYRACK_DATA right"):
+        back_up(tmp_path / "copy")
+    assert list(tmp_path.iterdir()) == [empty]
+
+
 def test_a_damaged_database_makes_no_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if connection.vendor == "postgresql":
         return

@@ -3,8 +3,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from keys import lifecycle
+from keys.conflicts import AlreadyRevoked
 from keys.kinds import KeyType, Status
-from keys.lifecycle import AlreadyRevoked
 from keys.models import Key
 from projects.audit import Actor
 from projects.models import Project, User

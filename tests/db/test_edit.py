@@ -5,9 +5,10 @@ import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
 
 from keys import lifecycle, tokens
+from keys.conflicts import AlreadyRevoked, Protected, Stale
 from keys.drafts import Edit
 from keys.kinds import NEVER_EXPIRES, KeyType
-from keys.lifecycle import AlreadyRevoked, Issued, Protected, Stale
+from keys.lifecycle import Issued
 from keys.models import Key
 from keys.verification import Outcome, check
 from projects.audit import Actor

@@ -5,9 +5,9 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from keys import lifecycle, tokens
+from keys.conflicts import AlreadyIssued
 from keys.drafts import Draft
 from keys.kinds import NEVER_EXPIRES, Environment, KeyType, Status
-from keys.lifecycle import AlreadyIssued
 from keys.models import IssueNonce, Key
 from keys.verification import check
 from projects.audit import Actor

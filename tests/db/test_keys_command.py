@@ -18,7 +18,7 @@ from django.db import InterfaceError, OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from keys import lifecycle, tokens
+from keys import lifecycle, throttles, tokens
 from keys.kinds import NEVER_EXPIRES, NEVER_USED, KeyType
 from keys.lifecycle import Issued
 from keys.management.commands import keys as command
@@ -632,6 +632,18 @@ def test_what_no_secret_stands_behind_tells_nothing(
     error, said = failing(exits.VERDICTS[outcome], "check")
     assert said.out == f"{outcome}\n"
     assert "kr_" not in error
+
+
+def test_a_look_uses_up_nothing_of_a_rate(
+    project: Project, stdin: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(key_id: str, rate: object) -> None:
+        raise throttles.ThrottleUnavailable
+
+    monkeypatch.setattr(throttles, "take", away)
+    limited = IssuedFactory(project=project, rate="1/hour")
+    stdin(limited.token)
+    assert run("check").out.splitlines()[0] == "valid"
 
 
 def test_a_key_of_another_project_is_unknown(

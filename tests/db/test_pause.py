@@ -4,8 +4,9 @@ import pytest
 from django.core.exceptions import PermissionDenied
 
 from keys import lifecycle
+from keys.conflicts import AlreadyRevoked, Protected
 from keys.kinds import KeyType, Status
-from keys.lifecycle import AlreadyRevoked, Issued, Protected
+from keys.lifecycle import Issued
 from keys.models import Key
 from keys.verification import Outcome, check
 from projects.audit import Actor

@@ -11,17 +11,10 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 
 from keys import lifecycle, writing
+from keys.conflicts import AlreadyIssued, AlreadyRevoked, AlreadyRotated, Conflict, NotRenewable, Stale
 from keys.drafts import Draft, Edit
 from keys.kinds import KeyType
-from keys.lifecycle import (
-    AlreadyIssued,
-    AlreadyRevoked,
-    AlreadyRotated,
-    Conflict,
-    Issued,
-    NotRenewable,
-    Stale,
-)
+from keys.lifecycle import Issued
 from keys.models import IssueNonce, Key
 from keys.verification import Outcome, check
 from projects import audit

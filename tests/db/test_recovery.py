@@ -7,8 +7,8 @@ from django.core.exceptions import PermissionDenied
 from django.test import override_settings
 
 from keys import lifecycle, recovery
+from keys.conflicts import AlreadyRevoked
 from keys.kinds import KeyType
-from keys.lifecycle import AlreadyRevoked
 from keys.models import Key
 from keys.recovery import NotKept
 from keys.sealing import SealingError

@@ -4,8 +4,9 @@ import pytest
 from django.conf import settings
 
 from keys import lifecycle, tokens
+from keys.conflicts import AlreadyRevoked, NotRenewable, Stale
 from keys.kinds import KeyType, Status
-from keys.lifecycle import AlreadyRevoked, Issued, NotRenewable, Stale
+from keys.lifecycle import Issued
 from keys.models import Key, KeyActivity
 from keys.sealing import Keyring, SealingError
 from keys.verification import Outcome, check

@@ -6,9 +6,10 @@ import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
 
 from keys import lifecycle
+from keys.conflicts import AlreadyRevoked, AlreadyRotated, NotRenewable, Protected
 from keys.drafts import Edit
 from keys.kinds import AGENT_LIFETIME, GRACES, NEVER_EXPIRES, KeyType, Status
-from keys.lifecycle import AlreadyRevoked, AlreadyRotated, Issued, NotRenewable, Protected
+from keys.lifecycle import Issued
 from keys.models import Key
 from keys.verification import Outcome, check
 from projects.audit import Actor

@@ -49,6 +49,8 @@ def test_it_takes_one_away_with_an_event(owner: User) -> None:
 def test_it_refuses_what_is_not_there(owner: User) -> None:
     with pytest.raises(CommandError, match=r"No account has the address nobody@example\.test"):
         run("nobody@example.test", "--remove")
+    with pytest.raises(CommandError, match="No account has the address a"):
+        run("a\udcff")
     with pytest.raises(CommandError, match="Mara Lindqvist has no second factor"):
         run("mara@example.test", "--remove")
     with pytest.raises(CommandError):

@@ -129,6 +129,7 @@ def test_it_refuses_a_database_with_a_real_project_unless_told(project: Project,
         (["--keys", "99999999"], "whole number"),
         (["--keys", "1", "--owner", "nobody@example.test"], "No active account"),
         (["--keys", "1", "--owner", "a\0b"], "No active account"),
+        (["--keys", "1", "--owner", "a\udcff"], "No active account"),
         (["--keys", "1", "--project", " "], "Enter a name"),
     ],
 )

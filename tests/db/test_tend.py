@@ -15,9 +15,9 @@ from django.db.models import Model
 
 from keys import lifecycle, purging
 from keys.activity import Activity
+from keys.conflicts import AlreadyIssued
 from keys.drafts import Draft
 from keys.kinds import KeyType, Provider
-from keys.lifecycle import AlreadyIssued
 from keys.management.commands import tend
 from keys.models import (
     DayCount,

@@ -1,9 +1,11 @@
 import html
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from config.logs import clean
 from config.redaction import blot, holds_any, holds_token, key_id_in, redact, sent_secrets
 from keys import tokens
 from keys.tokens import ALPHABET
@@ -71,6 +73,26 @@ def test_nothing_of_a_token_is_left_after_redaction(env: str, before: str, after
     assert shown == f"{redact(before)} kr_{env}_[redacted] {redact(after)}"
     assert token.secret not in shown
     assert token.key_id not in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["sk-", "sk-a1", "AIza", "kr_live_", "aB1", "a-", "\u200bk", "/password/reset/key/a-", "/invitations/a1"],
+)
+def test_an_address_that_is_made_to_take_long_takes_no_longer_than_another(text: str) -> None:
+    # As long as one may be. What grows by the square of the length takes seconds.
+    address = f"/{text * (65_000 // len(text))}"
+    before = time.process_time()
+    holds_token(address)
+    clean(address)
+    assert time.process_time() - before < 1
+
+
+def test_a_provider_s_key_inside_of_what_is_none_is_noticed() -> None:
+    google = "AIza" + "a" * 30
+    assert holds_token(f"sk-learn-pipeline-{google}")
+    assert redact(f"sk-learn-pipeline-{google} x") == "sk-learn-pipeline-[redacted] x"
+    assert redact("sk-learn-pipeline-for-sk-proj-Zq3vT8mB1xW6 x") == "[redacted] x"
 
 
 def test_each_token_of_a_text_is_redacted_a_part_of_one_too() -> None:

@@ -382,7 +382,7 @@ def test_a_tampered_link_does_not_work(client: Client, mara: User) -> None:
     assert b"This link doesn't work any more" in follow(client, broken).content
 
 
-@pytest.mark.parametrize("email", ["nobody@example.test", "gone@example.test"])
+@pytest.mark.parametrize("email", ["nobody@example.test", "gone@example.test", "a\udcff"])
 def test_there_is_no_link_without_a_living_account(email: str) -> None:
     User.objects.create_user("gone@example.test", is_active=False)
     with pytest.raises(CommandError, match=re.escape(email)):

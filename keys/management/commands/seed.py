@@ -130,16 +130,13 @@ class Command(BaseCommand):
 
 
 def _owner(email: str | None) -> User:
-    people = User.objects.filter(is_active=True)
     if email is None:
-        people = people.filter(is_staff=True)
+        owner = User.objects.filter(is_active=True, is_staff=True).order_by("pk").first()
+        missing = "No account of staff is active: name one with --owner."
     else:
-        # PostgreSQL takes no NUL in a text.
-        people = people.filter(email=email.replace("\0", "").lower())
-    owner = people.order_by("pk").first()
-    if owner is None:
-        missing = "No account of staff is active: name one with --owner." if email is None else ""
-        raise CommandError(missing or "No active account has this address.", returncode=_MISUSED)
+        owner, missing = User.objects.at_address(email), "No active account has this address."
+    if owner is None or not owner.is_active:
+        raise CommandError(missing, returncode=_MISUSED)
     return owner
 
 

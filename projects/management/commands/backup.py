@@ -11,6 +11,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
 
+class NothingThere(Exception):
+    """The database is empty: most likely it isn't the one that was meant."""
+
+
 class Command(BaseCommand):
     help = (
         "Copy the SQLite database to FILE while the server runs. The secrets are not in it: back them up "
@@ -27,6 +31,8 @@ class Command(BaseCommand):
             size = back_up(Path(connection.settings_dict["NAME"]), file)
         except FileExistsError:
             raise CommandError(f"{file} is there already; a backup replaces none.") from None
+        except NothingThere as nothing:
+            raise CommandError(str(nothing)) from None
         except (OSError, sqlite3.Error) as error:
             raise CommandError(f"{file} can't be written: {error}") from None
         self.stdout.write(f"{file}: {size:,} bytes")
@@ -37,7 +43,7 @@ def back_up(database: Path, file: Path) -> int:
 
     SQLite's own backup, in one go: one state of all that was committed, the write-ahead log included, while
     others write on. The copy is checked before it gets its name.
-    Raises FileExistsError, OSError or sqlite3.Error.
+    Raises FileExistsError, NothingThere, OSError or sqlite3.Error.
     """
     if file.exists():
         raise FileExistsError(file)
@@ -59,6 +65,9 @@ def _copy(database: Path, aside: Path) -> None:
         contextlib.closing(sqlite3.connect(aside)) as copy,
     ):
         source.backup(copy)
+        if not copy.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall():
+            # Else a timer that lacks KEYRACK_DATA would keep nothing, every night, and say that all is well.
+            raise NothingThere(f"There is nothing in {database} to back up. Is KEYRACK_DATA right?")
         # One file, without a write-ahead log beside it; the server switches it on again.
         copy.execute("PRAGMA journal_mode=DELETE")
         ((found,),) = copy.execute("PRAGMA quick_check(1)").fetchall()

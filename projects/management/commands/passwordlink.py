@@ -21,7 +21,7 @@ class Command(BaseCommand):
         parser.add_argument("email")
 
     def handle(self, *_args: Any, email: str, **_options: Any) -> None:
-        user = User.objects.filter(email=email.strip().lower()).first()
+        user = User.objects.at_address(email)
         if user is None:
             raise CommandError(f"No account has the address {email}.")
         if not user.is_active:

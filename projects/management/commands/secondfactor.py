@@ -21,7 +21,7 @@ class Command(BaseCommand):
         parser.add_argument("--remove", action="store_true", help="take it away: the password alone signs in")
 
     def handle(self, *_args: Any, email: str, remove: bool, **_options: Any) -> None:
-        person = User.objects.filter(email=email.strip().lower()).first()
+        person = User.objects.at_address(email)
         if person is None:
             raise CommandError(f"No account has the address {email}.")
         if not remove:

@@ -9,7 +9,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.management.base import CommandError
 from django.db.utils import Error as DatabaseError
 
-from keys.lifecycle import Conflict
+from keys.conflicts import Conflict
 from keys.management.commands._keys import streams
 from keys.verification import Outcome
 

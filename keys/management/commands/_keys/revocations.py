@@ -7,8 +7,8 @@ from typing import Final
 from django.utils import timezone
 
 from keys import lifecycle
+from keys.conflicts import AlreadyRevoked, Conflict, Protected
 from keys.kinds import NEVER_USED
-from keys.lifecycle import AlreadyRevoked, Conflict, Protected
 from keys.management.commands._keys import exits
 from keys.models import Key
 from projects.audit import Actor

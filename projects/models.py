@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
-from json import loads
 from typing import Any, ClassVar, Final, NoReturn
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
@@ -146,7 +145,7 @@ class Project(models.Model):
 
     def scopes(self) -> list[str]:
         """Every scope of the catalogue, as `resource:action`. One query."""
-        return [f"{name}:{action}" for name, actions in _CATALOGUE.rows(self.pk) for action in loads(actions)]
+        return [f"{name}:{action}" for name, actions in _CATALOGUE.rows(self.pk) for action in actions]
 
 
 FIRST_CATALOGUE: Final[dict[str, list[str]]] = {

@@ -25,9 +25,10 @@ from keys.querysets import KeyQuerySet, Shelf
 from keys.scopes import Grant
 from projects.models import Channel, Project
 from projects.names import NAME_LENGTH, CodepointField
+from projects.querysets import Quick
 
 
-class Key(models.Model):
+class Key(Quick):
     """One API key. Written by `keys.lifecycle` alone; its secret is kept as a hash."""
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="keys")

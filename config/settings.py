@@ -152,7 +152,10 @@ _SQLITE: Final[dict[str, Any]] = {
         # synchronous=FULL: in WAL mode NORMAL may lose the last commits in a power cut, and a
         # revocation that was answered must survive one. recursive_triggers: INSERT OR REPLACE would
         # otherwise delete a row without its DELETE trigger being asked.
-        "init_command": ("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA recursive_triggers=ON;"),
+        "init_command": (
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA recursive_triggers=ON;"
+            "PRAGMA cache_size=-12288;"
+        ),
     },
 }
 _DATABASE: Final = env.read("DATABASE_URL", parse.postgresql, _SQLITE)

@@ -36,10 +36,14 @@ Narrow = Callable[[KeyQuerySet], KeyQuerySet]
 
 @dataclass(frozen=True)
 class Set:
-    """Keys of one shelf that a list shows. Their queryset is built only where it is asked for."""
+    """Keys of one shelf that a list shows. Their queryset is built only where it is asked for.
+
+    `named` are the numbers of the newest that have the name that is searched for, once they were looked up.
+    """
 
     shelf: Shelf
     build: Callable[[], KeyQuerySet]
+    named: list[int] = field(default_factory=list)
 
     @cached_property
     def keys(self) -> KeyQuerySet:
@@ -241,6 +245,7 @@ def _meant(wanted: Wanted, each: Set, most: int) -> KeyQuerySet | None:
     # Beside the revoked keys a few are found that are only being replaced: close to a thousand, “1,000+” may
     # be said of a little less.
     pks = found(wanted.base, wanted.project.pk, shelf, term, most)
+    each.named.extend(pks)
     if len(pks) == most:
         # Too many have it in their names; perhaps the filters leave few.
         if not wanted.is_filtered:
@@ -297,7 +302,12 @@ def _many(wanted: Wanted, sets: Sequence[Set], order: Order, edges: _Edges) -> P
     sought, term = wanted.sought, ""
     if isinstance(sought, ByName):
         term = fold(sought.text)
-        if connection.vendor == "sqlite" and not is_prefix(term):
+        # A state's own index has fewer keys than the search index has of a common word.
+        if (
+            connection.vendor == "sqlite"
+            and not is_prefix(term)
+            and not _INDEXES_OF_STATES.get(wanted.status)
+        ):
             shown = _nearest(wanted, sets, order, edges, term)
             if shown is not None:
                 return shown
@@ -316,14 +326,18 @@ def _many(wanted: Wanted, sets: Sequence[Set], order: Order, edges: _Edges) -> P
 def _nearest(wanted: Wanted, sets: Sequence[Set], order: Order, edges: _Edges, term: str) -> Page[Key] | None:
     """Return a page of those that SQLite's search index has next to the edge; None where it isn't full."""
     beyond, up = edges.edge.pk if edges.edge else 0, edges.before is not None
+    # One more than the page has, unless a filter leaves some of them out.
+    many = _AT_ONCE if wanted.is_filtered else edges.size + 1
     read, short = [], False
     for each in sets:
         shelf = each.shelf
         if _is_rotating(wanted, shelf):
             read.append(_read(wanted, shelf, walked(each.keys, term), order))
             continue
-        pks = found(wanted.base, wanted.project.pk, shelf, term, _AT_ONCE, beyond=beyond, up=up)
-        short |= len(pks) == _AT_ONCE
+        pks = each.named[:many] if edges.edge is None else []
+        if len(pks) < many:
+            pks = found(wanted.base, wanted.project.pk, shelf, term, many, beyond=beyond, up=up)
+        short |= len(pks) == many
         read.append(each.keys.numbered(pks))
     shown = page(read, order, after=edges.after, before=edges.before, size=edges.size)
     full = shown.has_previous if up else shown.has_next

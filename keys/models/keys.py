@@ -155,15 +155,17 @@ class Key(Quick):
                 )
                 for column, by in (("type", "type"), ("environment", "environment"), ("created_by", "maker"))
             ),
+            # And for two states, with all that is asked of such a key: a thousand are counted without looking
+            # at one of them.
             *(
                 models.Index(
-                    fields=["project", "created_at", "id"],
+                    fields=["project", "created_at", "id", "type", "expires_at"],
                     condition=Q(revoked_at=None) & state,
                     name=f"key_{what}",
                 )
                 for state, what in (
                     (Q(paused_at__isnull=False), "paused"),
-                    (Q(confirmed_at=None), "unconfirmed"),
+                    (Q(confirmed_at=None, paused_at=None), "unconfirmed"),
                 )
             ),
             models.Index(

@@ -7,13 +7,15 @@ text of a password link in the session while its form is open.
 
 import base64
 import hashlib
-from typing import Any
+from typing import Any, Final
 
 from asgiref.sync import sync_to_async
 from cryptography.fernet import Fernet, InvalidToken
 from django.contrib.sessions.backends import db
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.utils import timezone
+
+from projects.statements import Select
 
 
 class SessionStore(db.SessionStore):
@@ -24,12 +26,11 @@ class SessionStore(db.SessionStore):
     """
 
     def load(self) -> dict[str, Any]:
-        rows = self.model.objects.filter(expire_date__gt=timezone.now())
-        row = rows.filter(session_key=row_name(self.session_key or "")).first()
-        if row is None:
+        rows = _STORED.rows(row_name(self.session_key or ""), timezone.now())
+        if not rows:
             self._session_key = None
             return {}
-        return self.decode(row.session_data)
+        return self.decode(rows[0][0])
 
     async def aload(self) -> dict[str, Any]:
         return await sync_to_async(self.load)()
@@ -64,6 +65,16 @@ class SessionStore(db.SessionStore):
             return super().decode(_cipher(self.session_key).decrypt(session_data).decode())
         except InvalidToken:
             return {}
+
+
+_STORED: Final = Select(
+    lambda name, at: (
+        SessionStore.get_model_class()
+        .objects.filter(session_key=name, expire_date__gt=at)
+        .values_list("session_data")
+    ),
+    values=2,
+)
 
 
 def row_name(session_key: str) -> str:

@@ -156,7 +156,7 @@ _SQLITE: Final[dict[str, Any]] = {
         # a statement would need to be undone isn't written to a file.
         "init_command": (
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA recursive_triggers=ON; "
-            "PRAGMA cache_size=-8000; PRAGMA temp_store=MEMORY;"
+            "PRAGMA cache_size=-12288; PRAGMA temp_store=MEMORY;"
         ),
     },
 }
@@ -214,7 +214,7 @@ STORAGES = {
 # People
 
 AUTH_USER_MODEL = "projects.User"
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["projects.backend.Backend"]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",

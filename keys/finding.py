@@ -7,6 +7,7 @@ read in the order of an index until the page is full.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache, cached_property
 from typing import Any, Final
 
 from django.db import connection
@@ -17,7 +18,7 @@ from keys.search import ByKey, ByName, Nothing, Sought, is_key_id
 from keys.search_index import found, is_prefix, planned, walked
 from projects.models import Project, User
 from projects.names import fold
-from projects.querysets import PAGE_SIZE, Order, Page, page, turned
+from projects.querysets import PAGE_SIZE, Built, Order, Page, page, turned
 
 COUNTED_AT_MOST: Final = 1000
 LIVING: Final = (Shelf.KEYS, Shelf.AGENTS)
@@ -33,23 +34,47 @@ _BY_TIME: Final = ("created_at", "last_used_at")
 Narrow = Callable[[KeyQuerySet], KeyQuerySet]
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which keys of `base` (all of one project that somebody may see) a list shows.
+@dataclass(frozen=True)
+class Set:
+    """Keys of one shelf that a list shows. Their queryset is built only where it is asked for.
 
-    `revoked` is the second table. `narrow` puts the filters on; `by` leaves keys whose secret a person has
-    seen.
+    `named` are the numbers of the newest that have the name that is searched for, once they were looked up.
     """
 
-    base: KeyQuerySet
+    shelf: Shelf
+    build: Callable[[], KeyQuerySet]
+    named: list[int] = field(default_factory=list)
+
+    @cached_property
+    def keys(self) -> KeyQuerySet:
+        return self.build()
+
+    def but(self, narrow: Narrow) -> "Set":
+        """Return the same set with a filter put on."""
+        return Set(self.shelf, lambda: narrow(self.keys))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which keys of one project a list shows.
+
+    `visible` are those that somebody may see, where these aren't all. `revoked` is the second table. `narrow`
+    puts the filters on; `by` leaves keys whose secret a person has seen.
+    """
+
     project: Project
     at: datetime
+    visible: KeyQuerySet | None = None
     shelves: Sequence[Shelf] = LIVING
     revoked: bool = False
     sought: Sought | None = None
     status: str = ""
     narrow: Narrow | None = None
     by: User | None = None
+
+    @property
+    def base(self) -> KeyQuerySet:
+        return Key.objects.of(self.project) if self.visible is None else self.visible
 
     @property
     def is_filtered(self) -> bool:
@@ -59,17 +84,29 @@ class Wanted:
     def is_narrowed(self) -> bool:
         return self.sought is not None or self.is_filtered
 
-    def sets(self) -> list[tuple[Shelf, KeyQuerySet]]:
+    def sets(self) -> list[Set]:
         """Return the sets of keys that make up the list, which have none in common."""
-        sets = [(shelf, keys) for shelf in self.shelves for shelf, keys in self._of(shelf)]
+        sets = [each for shelf in self.shelves for each in self._of(shelf)]
         if self.narrow:
-            sets = [(shelf, self.narrow(keys)) for shelf, keys in sets]
-        if self.by is None:
+            sets = [each.but(self.narrow) for each in sets]
+        by = self.by
+        if by is None:
             return sets
-        shown = self._shown(self.by)
-        made = [(shelf, keys.made_by(self.by)) for shelf, keys in sets]
-        others = [(shelf, keys.made_by_others(self.by).numbered(shown)) for shelf, keys in sets if shown]
+        shown = self._shown(by)
+        made = [each.but(lambda keys: keys.made_by(by)) for each in sets]
+        others = [each.but(lambda keys: keys.made_by_others(by).numbered(shown)) for each in sets if shown]
         return made + others
+
+    def built(self, order: Order) -> list[Built[Key]]:
+        """Return the same sets where nothing narrows them, with queries that are built once."""
+        pk, at, sets = self.project.pk, self.at, list[Built[Key]]()
+        for shelf in self.shelves:
+            if self.revoked:
+                sets.append(Built(_over(shelf.ended, order.column), (pk, at)))
+            else:
+                sets.append(Built(_listed(shelf, order.column), (pk,)))
+                sets.append(Built(_being_replaced(shelf.ended), (pk, at)))
+        return sets
 
     def _shown(self, by: User) -> list[int]:
         """Return the numbers of the keys whose secret somebody was shown. Two queries."""
@@ -77,13 +114,17 @@ class Wanted:
         known = Key.objects.filter(key_id__in=ids) if ids else Key.objects.none()
         return list(known.values_list("pk", flat=True))
 
-    def _of(self, shelf: Shelf) -> list[tuple[Shelf, KeyQuerySet]]:
+    def _of(self, shelf: Shelf) -> list[Set]:
+        ended = shelf.ended
         if self.revoked:
-            return [(shelf.ended, self.base.on(shelf.ended).over(self.at))]
+            return [Set(ended, lambda: self.base.on(ended).over(self.at))]
         if self.status:
             # A key that is being replaced has a state that no filter asks for.
-            return [(shelf, self.base.on(shelf).with_status(self.status, self.at))]
-        return [(shelf, self.base.on(shelf)), (shelf.ended, self.base.on(shelf.ended).rotating(self.at))]
+            return [Set(shelf, lambda: self.base.on(shelf).with_status(self.status, self.at))]
+        return [
+            Set(shelf, lambda: self.base.on(shelf)),
+            Set(ended, lambda: self.base.on(ended).rotating(self.at)),
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +154,14 @@ def find(
     that have expired or will soon by their expiry, unless the names are in order. No index has another.
     """
     edges = _Edges(after, before, size)
-    sets = wanted.sets()
     if not wanted.is_narrowed and not order.through:
-        read = [_read(wanted, shelf, keys, order) for shelf, keys in sets]
+        read: Sequence[Any] = (
+            wanted.built(order)
+            if wanted.visible is None
+            else [_read(wanted, each.shelf, each.keys, order) for each in wanted.sets()]
+        )
         return Found(page(read, order, after=after, before=before, size=size), order)
+    sets = wanted.sets()
     few = _Few.of(wanted, sets, order)
     if few.rows is not None:
         return Found(few.page(wanted.base, edges), order, len(few.rows))
@@ -147,14 +192,14 @@ class _Few:
     rows: list[tuple[Any, Any, int]] | None = field(default=None)
 
     @classmethod
-    def of(cls, wanted: Wanted, sets: Sequence[tuple[Shelf, KeyQuerySet]], order: Order) -> "_Few":
+    def of(cls, wanted: Wanted, sets: Sequence[Set], order: Order) -> "_Few":
         pks: list[int] = []
-        for shelf, keys in sets:
+        for each in sets:
             left = COUNTED_AT_MOST + 1 - len(pks)
-            meant = _meant(wanted, shelf, keys, left)
+            meant = _meant(wanted, each, left)
             if meant is None:
                 return cls(order)
-            pks += _counted(wanted, shelf, meant, left)
+            pks += _counted(wanted, each.shelf, meant, left)
             if len(pks) > COUNTED_AT_MOST:
                 return cls(order)
         if not pks:
@@ -184,30 +229,32 @@ class _Few:
         return [by_pk[pk] for pk in chosen if pk in by_pk]
 
 
-def _meant(wanted: Wanted, shelf: Shelf, keys: KeyQuerySet, most: int) -> KeyQuerySet | None:
+def _meant(wanted: Wanted, each: Set, most: int) -> KeyQuerySet | None:
     """Return those of a set that a search means, if they aren't too many to look up first."""
-    sought = wanted.sought
+    sought, shelf = wanted.sought, each.shelf
     if sought is None:
-        return _state(wanted, shelf, keys)
+        return _state(wanted, shelf, each.keys)
     if isinstance(sought, Nothing):
-        return keys.none()
+        return Key.objects.none()
     if isinstance(sought, ByKey):
-        return keys.numbered(_known_by(sought))
+        pks = _known_by(sought)
+        return each.keys.numbered(pks) if pks else Key.objects.none()
     term = fold(sought.text)
     if _is_rotating(wanted, shelf):
-        return walked(keys, term)
+        return walked(each.keys, term)
     # Beside the revoked keys a few are found that are only being replaced: close to a thousand, “1,000+” may
     # be said of a little less.
     pks = found(wanted.base, wanted.project.pk, shelf, term, most)
+    each.named.extend(pks)
     if len(pks) == most:
         # Too many have it in their names; perhaps the filters leave few.
         if not wanted.is_filtered:
             return None
-        pks = _counted(wanted, shelf, _state(wanted, shelf, keys), most)
-        return walked(keys.numbered(pks), term) if len(pks) < most else None
+        pks = _counted(wanted, shelf, _state(wanted, shelf, each.keys), most)
+        return walked(each.keys.numbered(pks), term) if len(pks) < most else None
     if is_key_id(sought.text):
         pks += Key.objects.filter(key_id=sought.text).values_list("pk", flat=True)
-    return keys.numbered(pks)
+    return each.keys.numbered(pks) if pks else Key.objects.none()
 
 
 def _counted(wanted: Wanted, shelf: Shelf, keys: KeyQuerySet, most: int) -> list[int]:
@@ -250,20 +297,23 @@ def _indexed(wanted: Wanted, order: Order) -> Order:
     return state if state and order.column in _BY_TIME else order
 
 
-def _many(
-    wanted: Wanted, sets: Sequence[tuple[Shelf, KeyQuerySet]], order: Order, edges: _Edges
-) -> Page[Key]:
+def _many(wanted: Wanted, sets: Sequence[Set], order: Order, edges: _Edges) -> Page[Key]:
     """Return a page of very many: in the order of an index, until it is full."""
     sought, term = wanted.sought, ""
     if isinstance(sought, ByName):
         term = fold(sought.text)
-        if connection.vendor == "sqlite" and not is_prefix(term):
+        # A state's own index has fewer keys than the search index has of a common word.
+        if (
+            connection.vendor == "sqlite"
+            and not is_prefix(term)
+            and not _INDEXES_OF_STATES.get(wanted.status)
+        ):
             shown = _nearest(wanted, sets, order, edges, term)
             if shown is not None:
                 return shown
     read: list[KeyQuerySet | list[Key]] = []
-    for shelf, keys in sets:
-        keys = walked(keys, term) if term else keys
+    for each in sets:
+        shelf, keys = each.shelf, walked(each.keys, term) if term else each.keys
         if _is_rotating(wanted, shelf):
             # Before PostgreSQL is told how to plan the others: these few it should sort.
             read.append(_Few.listed(_rotating(shelf, keys), order).next(wanted.base, edges))
@@ -273,19 +323,22 @@ def _many(
         return page(read, order, after=edges.after, before=edges.before, size=edges.size)
 
 
-def _nearest(
-    wanted: Wanted, sets: Sequence[tuple[Shelf, KeyQuerySet]], order: Order, edges: _Edges, term: str
-) -> Page[Key] | None:
+def _nearest(wanted: Wanted, sets: Sequence[Set], order: Order, edges: _Edges, term: str) -> Page[Key] | None:
     """Return a page of those that SQLite's search index has next to the edge; None where it isn't full."""
     beyond, up = edges.edge.pk if edges.edge else 0, edges.before is not None
+    # One more than the page has, unless a filter leaves some of them out.
+    many = _AT_ONCE if wanted.is_filtered else edges.size + 1
     read, short = [], False
-    for shelf, keys in sets:
+    for each in sets:
+        shelf = each.shelf
         if _is_rotating(wanted, shelf):
-            read.append(_read(wanted, shelf, walked(keys, term), order))
+            read.append(_read(wanted, shelf, walked(each.keys, term), order))
             continue
-        pks = found(wanted.base, wanted.project.pk, shelf, term, _AT_ONCE, beyond=beyond, up=up)
-        short |= len(pks) == _AT_ONCE
-        read.append(keys.numbered(pks))
+        pks = each.named[:many] if edges.edge is None else []
+        if len(pks) < many:
+            pks = found(wanted.base, wanted.project.pk, shelf, term, many, beyond=beyond, up=up)
+        short |= len(pks) == many
+        read.append(each.keys.numbered(pks))
     shown = page(read, order, after=edges.after, before=edges.before, size=edges.size)
     full = shown.has_previous if up else shown.has_next
     return shown if full or not short else None
@@ -305,6 +358,21 @@ def _read(wanted: Wanted, shelf: Shelf, keys: KeyQuerySet, order: Order) -> KeyQ
             # Each filter has an index in this order.
             return keys
     return keys.read_from(shelf.index(order.column))
+
+
+@cache
+def _listed(shelf: Shelf, column: str) -> Callable[[Any], KeyQuerySet]:
+    return lambda project: Key.objects.of(project).on(shelf).read_from(shelf.index(column))
+
+
+@cache
+def _over(shelf: Shelf, column: str) -> Callable[[Any, Any], KeyQuerySet]:
+    return lambda project, at: Key.objects.of(project).on(shelf).over(at).read_from(shelf.index(column))
+
+
+@cache
+def _being_replaced(shelf: Shelf) -> Callable[[Any, Any], KeyQuerySet]:
+    return lambda project, at: _rotating(shelf, Key.objects.of(project).on(shelf).rotating(at))
 
 
 def _rotating(shelf: Shelf, keys: KeyQuerySet) -> KeyQuerySet:

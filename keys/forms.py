@@ -264,13 +264,14 @@ def _refuse_token(term: str) -> None:
         raise forms.ValidationError("Search for a key by its id.")
 
 
-_FILTERS: Final = ("type", "status", "environment", "mine", "unused")
+FILTERS: Final = ("type", "status", "environment", "mine", "unused")
 
 
 class ListForm(QuietForm):
     """What the address of a page with keys says: search, filters, sort and place in both tables.
 
-    A page that shows one type of key has no filter of that name.
+    A page that shows one type of key has no filter of that name. What isn't given has no field: copying all
+    of them takes longer than asking the database.
     """
 
     q = forms.CharField(required=False, max_length=200, validators=[_refuse_token])
@@ -295,13 +296,17 @@ class ListForm(QuietForm):
     rbefore = forms.RegexField(r"^[0-9A-Za-z]{12}\Z", required=False)
 
     def __init__(self, params: Mapping[str, Any], *, types: Sequence[KeyType]) -> None:
+        self.filters = [name for name in FILTERS if name != "type" or len(types) > 1]
+        known = [name for name in self.base_fields if name not in FILTERS or name in self.filters]
+        self.unknown = params.keys() - known
+        # Django copies what stands here.
+        self.base_fields = {  # type: ignore[misc]
+            name: self.base_fields[name] for name in known if name in params
+        }
         super().__init__(params, auto_id="filter_%s")
-        self.filters = [name for name in _FILTERS if name != "type" or len(types) > 1]
-        if "type" in self.filters:
+        if "type" in self.fields:
             kinds: Any = self.fields["type"]
             kinds.choices = [("", "Any type"), *((kind.value, kind.label) for kind in types)]
-        else:
-            del self.fields["type"]
 
     def values(self) -> dict[str, Any]:
         """Return what is given, without blanks; nothing of a form that isn't valid."""

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from keys.finding import Found, Wanted, find
-from keys.forms import ListForm
+from keys.forms import FILTERS, ListForm
 from keys.kinds import KeyType
 from keys.models import Key
 from keys.querysets import LAST_REVOKED_FIRST, NEWEST_FIRST, SORTS, KeyQuerySet, Shelf
@@ -56,7 +56,7 @@ class Tab:
 
     def url(self, page: str, project: Project) -> str:
         """Return the address of its `list`, `search` or `create`."""
-        return reverse(f"{self.name}_{page}", args=[project.slug])
+        return _address(f"{self.name}_{page}", project.slug)
 
     @property
     def only(self) -> Q:
@@ -65,6 +65,11 @@ class Tab:
 
     def keys(self, project: Project) -> KeyQuerySet:
         return Key.objects.of(project).filter(self.only)
+
+
+@lru_cache(maxsize=1000)
+def _address(name: str, slug: str) -> str:
+    return reverse(name, args=[slug])
 
 
 PROJECT_KEYS: Final = Tab(
@@ -137,10 +142,9 @@ class Listing:
         lost = "by" in self.given and self.person is None
         if lost:
             self.given = {"sort": NEWEST_FIRST}
-        unknown = params.keys() - self.form.fields.keys()
-        if unknown:
+        if self.form.unknown:
             self.given = {"sort": NEWEST_FIRST}
-        valid = self.form.is_valid() and not lost and not unknown
+        valid = self.form.is_valid() and not lost and not self.form.unknown
         self.problem = "" if valid else "This link asks for something that isn't here."
         self.order: Order = SORTS[self.given["sort"]]
         self.filtered = any(name in self.given for name in (*self.form.filters, "by"))
@@ -149,7 +153,6 @@ class Listing:
         """The keys of the first table: not revoked, searched and filtered."""
         given = self.given
         return Wanted(
-            Key.objects.of(self.access.project),
             self.access.project,
             self._at,
             shelves=[self.tab.shelf],
@@ -246,7 +249,6 @@ class Listing:
 
     def _sought_revoked(self, key_id: str | None) -> Wanted:
         return Wanted(
-            Key.objects.of(self.access.project),
             self.access.project,
             self._at,
             shelves=[self.tab.shelf],
@@ -324,7 +326,7 @@ class Listing:
 @lru_cache(maxsize=1000)
 def _filters(types: Sequence[KeyType], chosen: Sequence[tuple[str, str]]) -> SafeString:
     """Return the filters as HTML. Rendering their selects anew takes a tenth of a page's time."""
-    form = ListForm(dict(chosen), types=types)
+    form = ListForm({**dict.fromkeys(FILTERS, ""), **dict(chosen)}, types=types)
     return render_to_string("keys/partials/filters.html", {"filters": [form[name] for name in form.filters]})
 
 

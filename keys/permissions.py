@@ -93,7 +93,7 @@ def may_handle(actor: Actor, key: Key) -> None:
     _refuse_itself(actor, key)
     own = actor.user is not None and key.created_by_id == actor.user.pk
     _require(actor, Role.OPERATOR if own else Role.ADMIN)
-    _require_within(actor, Reach.of(key))
+    _require_within(actor, key)
 
 
 def may_edit(actor: Actor, key: Key) -> None:
@@ -123,7 +123,7 @@ def may_revoke(actor: Actor, key: Key) -> None:
     """
     _require(actor, Role.OPERATOR)
     if not (actor.kind == "key" and actor.id == key.key_id):
-        _require_within(actor, Reach.of(key))
+        _require_within(actor, key)
 
 
 def may_pause(actor: Actor, key: Key) -> None:
@@ -133,7 +133,7 @@ def may_pause(actor: Actor, key: Key) -> None:
     """
     _require(actor, Role.OPERATOR)
     _refuse_itself(actor, key)
-    _require_within(actor, Reach.of(key))
+    _require_within(actor, key)
 
 
 def may_reveal(actor: Actor, key: Key) -> None:
@@ -158,8 +158,11 @@ def _require(actor: Actor, role: Role) -> None:
         raise PermissionDenied(f"Ask an {role.label.lower()} to do that.")
 
 
-def _require_within(actor: Actor, reach: Reach) -> None:
-    if isinstance(actor, KeyActor) and actor.reach and not reach.lies_within(actor.reach):
+def _require_within(actor: Actor, wanted: Reach | Key) -> None:
+    if not isinstance(actor, KeyActor) or not actor.reach:
+        return
+    reach = wanted if isinstance(wanted, Reach) else Reach.of(wanted)
+    if not reach.lies_within(actor.reach):
         raise PermissionDenied(
             "A key acts only on keys whose scopes, environment, channel, networks and expiry lie within"
             " its own."

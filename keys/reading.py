@@ -6,8 +6,7 @@ and its rows are all fetched: nothing stays open that would show an older state 
 
 import threading
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, Final, cast
 from weakref import WeakKeyDictionary
 from zlib import crc32
@@ -25,6 +24,7 @@ from psycopg.pq import ExecStatus, Format
 from psycopg.pq.abc import PGresult
 
 from keys.models import Key
+from projects.statements import moment_of
 
 Row = Sequence[Any]
 
@@ -167,11 +167,5 @@ def _with_times(row: Row) -> Row:
     values = list(row)
     for place in _TIMES:
         if values[place] is not None:
-            values[place] = _time(values[place])
+            values[place] = moment_of(values[place])
     return values
-
-
-@lru_cache(maxsize=4096)
-def _time(text: str) -> datetime:
-    """Return a time of SQLite's, where Django stores it in UTC without saying so."""
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)

@@ -1,6 +1,7 @@
 """The only door to a project: who may come in, and as what."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
@@ -9,6 +10,14 @@ from django.http import Http404, HttpRequest
 from projects.audit import Actor
 from projects.models import Membership, Project, Role, User
 from projects.second_factor import has_second_factor
+from projects.statements import Select
+
+_MEMBERSHIP: Final = Select(
+    lambda user_pk, slug: Membership.objects.select_related("project", "user").filter(
+        user_id=user_pk, project__slug=slug, project__deleted_at=None
+    ),
+    values=2,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +63,7 @@ def project_for(user: User | AnonymousUser, slug: str, *, at_least: Role = Role.
     """
     if not isinstance(user, User):
         raise Http404
-    member = (
-        Membership.objects.select_related("project", "user")
-        .filter(user_id=user.pk, project__slug=slug, project__deleted_at=None)
-        .first()
-    )
+    member = _MEMBERSHIP.first(user.pk, slug)
     if member is None:
         raise Http404
     if member.project.require_second_factor and not has_second_factor(member.user):

@@ -7,8 +7,10 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from projects.models import Project, User
+from projects.statements import Select
 
 SWITCHER_LENGTH: Final = 12
+_PROJECTS: Final = Select(lambda user_pk: Project.objects.of(user_pk)[: SWITCHER_LENGTH + 1])
 
 
 def switcher(request: HttpRequest) -> dict[str, Any]:
@@ -20,7 +22,7 @@ def switcher(request: HttpRequest) -> dict[str, Any]:
         user = getattr(request, "user", None)
         if not isinstance(user, User):
             return []
-        return list(Project.objects.of(user)[: SWITCHER_LENGTH + 1])
+        return _PROJECTS.objects(user.pk)
 
     return {
         "switcher_projects": SimpleLazyObject(lambda: projects()[:SWITCHER_LENGTH]),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 _MONTHS: Final = [
@@ -31,9 +32,14 @@ class Moment:
 
     @classmethod
     def of(cls, moment: datetime) -> "Moment":
-        utc = moment.astimezone(UTC)
-        day = f"{utc.day} {_MONTHS[utc.month - 1]} {utc.year}"
-        return cls(timestamp(utc), f"{day}, {utc:%H:%M} UTC", day)
+        return _moment(moment.astimezone(UTC))
+
+
+@lru_cache(maxsize=4096)
+def _moment(utc: datetime) -> Moment:
+    """A page has two hundred of them, and the same ones the next time."""
+    day = f"{utc.day} {_MONTHS[utc.month - 1]} {utc.year}"
+    return Moment(timestamp(utc), f"{day}, {utc:%H:%M} UTC", day)
 
 
 def timestamp(moment: datetime) -> str:
@@ -47,8 +53,7 @@ def distance(moment: datetime, at: datetime) -> str:
     A fiftieth of the unit is forgiven: what was made a minute ago to live 90 days ends "in 90 days".
     """
     seconds = abs((moment - at).total_seconds())
-    size, unit = next(
-        (int(seconds / span + 0.02), unit) for span, unit in _UNITS if seconds / span + 0.02 >= 1 or span == 1
-    )
+    span, unit = next((span, unit) for span, unit in _UNITS if seconds / span + 0.02 >= 1 or span == 1)
+    size = int(seconds / span + 0.02)
     words = f"{size:,} {unit}" if size == 1 else f"{size:,} {unit}s"
     return f"in {words}" if moment > at else f"{words} ago"

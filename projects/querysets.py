@@ -1,19 +1,42 @@
 """Pages by cursor: a row value finds its place in the index, however far down the list."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from heapq import merge
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar
 
-from django.db import connections
+from django.db import connection, connections
 from django.db.models import BooleanField, CharField, F, Func, Model, Q, QuerySet, Value
+from django.db.models.base import ModelState
 from django.db.models.expressions import Combinable
 from django.db.models.sql.datastructures import BaseTable
+
+from projects.statements import Select
 
 PAGE_SIZE = 50
 
 M = TypeVar("M", bound=Model)
 Rows = TypeVar("Rows", bound="QuerySet[Any]")
+
+
+class Quick(Model):
+    """A model of which a page reads many rows: each becomes an object in a fifth of the time.
+
+    As Django makes it, but without asking each field. So it has no `__init__` of its own, no field that must
+    see what is assigned to it, and no receiver of `pre_init` and `post_init`.
+    """
+
+    class Meta:
+        abstract = True
+
+    @classmethod
+    def from_db(cls, db: str | None, field_names: Iterable[str], values: Iterable[Any], **_: Any) -> Self:
+        made = cls.__new__(cls)
+        vars(made).update(zip(field_names, values, strict=False))
+        made._state = ModelState()
+        made._state.adding, made._state.db = False, db
+        return made
 
 
 class Row(Func):
@@ -37,7 +60,9 @@ class Topic(Func):
         return self.as_sql(compiler, connection, template=template, **context)
 
 
-class _Compare(Func):
+class Compare(Func):
+    """A condition: two rows with an operator between them (`arg_joiner`)."""
+
     template = "%(expressions)s"
     output_field = BooleanField()
 
@@ -93,19 +118,22 @@ class Order:
         sign = "-" if self.descending is not reverse else ""
         return queryset.order_by(*(f"{sign}{name}" for name in self._names()))
 
-    def past(self, row: Model, *, reverse: bool = False) -> _Compare:
+    def past(self, row: Model, *, reverse: bool = False) -> Compare:
         """The condition for rows that come after `row` (before it, when reversed)."""
-        joiner = " < " if self.descending is not reverse else " > "
-        place = Row(*(F(name) for name in self._names()))
-        return _Compare(place, Row(*self._values(row)), arg_joiner=joiner)
+        return self.past_place(self._values(row), reverse=reverse)
 
-    def parts(self, row: Model, *, reverse: bool = False) -> list[Q]:
-        """The same condition in two: for rows that share the value of `row`, and for those after them all.
+    def past_place(self, place: tuple[Any, Any], *, reverse: bool = False) -> Compare:
+        """The same condition for a place: two expressions, such as values that are given later."""
+        joiner = " < " if self.descending is not reverse else " > "
+        return Compare(Row(*(F(name) for name in self._names())), Row(*place), arg_joiner=joiner)
+
+    def parts(self, place: tuple[Any, Any], *, reverse: bool = False) -> list[Q]:
+        """The same condition in two: for rows that share the place's value, and for those after them all.
 
         SQLite seeks by the first column of a row value alone, and would step over all that share it.
         """
         first, tie = self._names()
-        value, number = self.place(row)
+        value, number = place
         way = "lt" if self.descending is not reverse else "gt"
         return [Q(**{first: value, f"{tie}__{way}": number}), Q(**{f"{first}__{way}": value})]
 
@@ -141,7 +169,7 @@ class Page(Generic[M]):
 
 
 def page(
-    found: QuerySet[M] | Sequence[QuerySet[M] | list[M]],
+    found: QuerySet[M] | Sequence["QuerySet[M] | Built[M] | list[M]"],
     order: Order,
     *,
     after: M | None = None,
@@ -152,8 +180,8 @@ def page(
     or two (`following`).
 
     `found` is one set of rows, or several that have none in common: each is read from an index of its own,
-    and they are merged here. It reads one row more than it returns, to know whether there is a next page, and
-    counts nothing.
+    and they are merged here. What is built once (`Built`) takes a fraction of the time. It reads one row more
+    than it returns, to know whether there is a next page, and counts nothing.
     """
     reverse = before is not None
     edge = before if before is not None else after
@@ -165,16 +193,64 @@ def page(
     return turned(rows, size, edge=edge is not None, reverse=reverse)
 
 
-def following(queryset: QuerySet[M], order: Order, edge: M | None, size: int, reverse: bool) -> list[M]:
+@dataclass(frozen=True, slots=True)
+class Built(Generic[M]):
+    """A set of rows whose queries are built once, each for an order and a way to go, and then only run.
+
+    `build` is a function that stays the same one: it gets a `Given` for each of the `values`.
+    """
+
+    build: Callable[..., QuerySet[M]]
+    values: tuple[Any, ...]
+
+    def next(self, order: Order, edge: M | None, size: int, reverse: bool) -> list[M]:
+        """Return so many rows, next to the edge first. As many queries as `following`."""
+        many = len(self.values)
+        if edge is None:
+            return _select(self.build, many, order, reverse, size, None).objects(*self.values)
+        in_parts = order.shared and connection.vendor == "sqlite"
+        rows: list[M] = []
+        for part in (0, 1) if in_parts else (_WHOLE,):
+            if len(rows) < size:
+                select = _select(self.build, many, order, reverse, size, part)
+                rows += select.objects(*self.values, *order.place(edge))
+        return rows[:size]
+
+
+_WHOLE: Final = 2
+
+
+@cache
+def _select(
+    build: Callable[..., QuerySet[M]], many: int, order: Order, reverse: bool, size: int, part: int | None
+) -> Select[M]:
+    """Return the SELECT of what follows a place, or a `part` of that (`Order.parts`); None is for all."""
+
+    def built(*given: Any) -> QuerySet[M]:
+        queryset, place = build(*given[:many]), given[many:]
+        if part == _WHOLE:
+            queryset = queryset.filter(order.past_place(place, reverse=reverse))
+        elif part is not None:
+            queryset = queryset.filter(order.parts(place, reverse=reverse)[part])
+        return order.applied(queryset, reverse=reverse)[:size]
+
+    return Select(built, many if part is None else many + 2)
+
+
+def following(
+    queryset: "QuerySet[M] | Built[M]", order: Order, edge: M | None, size: int, reverse: bool
+) -> list[M]:
     """Return so many rows of one set, next to the edge first.
 
     One query; on SQLite, where very many share a value, two.
     """
+    if isinstance(queryset, Built):
+        return queryset.next(order, edge, size, reverse)
     if edge is None:
         return list(order.applied(queryset, reverse=reverse)[:size])
     if order.shared and connections[queryset.db].vendor == "sqlite":
         rows: list[M] = []
-        for part in order.parts(edge, reverse=reverse):
+        for part in order.parts(order.place(edge), reverse=reverse):
             if len(rows) < size:
                 rows += order.applied(queryset.filter(part), reverse=reverse)[: size - len(rows)]
         return rows

@@ -75,7 +75,7 @@ class KeyChanges(Changes):
         revoked = state == "revoked"
         others = any(map(self._given, ("type", "environment", *_LINKED)))
         wanted = Wanted(
-            self.root_queryset.filter(project=project), project, timezone.now(), revoked=revoked,
+            project, timezone.now(), self.root_queryset.filter(project=project), revoked=revoked,
             sought=sought, status="" if revoked else state,
             narrow=(lambda keys: self._narrowed(request, keys, left_out)) if others else None,
         )  # fmt: skip

@@ -138,9 +138,9 @@ def _wanted(call: Call, asked: KeyQuery) -> Wanted:
 
     narrowed = given or asked.mine or asked.unused or call.key.environment == "test"
     return Wanted(
-        call.visible(),
         call.project,
         call.at,
+        call.visible(),
         revoked=revoked,
         sought=read(asked.q),
         status="" if revoked or not asked.status else asked.status,

@@ -11,9 +11,10 @@ from django.db import models
 from keys.kinds import NEVER_USED
 from keys.models.keys import Key
 from projects.models import Project
+from projects.querysets import Quick
 
 
-class KeyActivity(models.Model):
+class KeyActivity(Quick):
     """When a key was last used, and by whom: a row of its own, so that noting a use never writes Key.
 
     `project` is copied from the key, for the index that sorts a project's keys by their last use.

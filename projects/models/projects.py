@@ -1,7 +1,6 @@
 """The tables of projects, of who belongs to which, and of the scope catalogue."""
 
 from collections.abc import Iterable
-from json import loads
 from typing import Any, ClassVar, Final, NoReturn
 
 from django.core.validators import RegexValidator
@@ -71,7 +70,7 @@ class Project(models.Model):
 
     def scopes(self) -> list[str]:
         """Every scope of the catalogue, as `resource:action`. One query."""
-        return [f"{name}:{action}" for name, actions in _CATALOGUE.rows(self.pk) for action in loads(actions)]
+        return [f"{name}:{action}" for name, actions in _CATALOGUE.rows(self.pk) for action in actions]
 
 
 FIRST_CATALOGUE: Final[dict[str, list[str]]] = {

@@ -10,6 +10,7 @@ import logging
 import pstats
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from itertools import count, islice
@@ -44,6 +45,13 @@ PAGE: Final = f"/projects/{SLUG}/settings/keys/"
 FIFTY: Final = f"{PAGE}?rq=zzyzx"
 _ISSUED: Final = 200
 _ROUNDS: Final = 8
+_PARTS: Final = {
+    "/django/db/": "the database and the ORM",
+    "/django/template": "Django's templates",
+    "/django/": "the rest of Django",
+    "/site-packages/": "other libraries",
+    **{f"{settings.BASE_DIR}/{part}/": "Keyrack" for part in ("config", "keys", "projects")},
+}
 
 
 class StockAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -198,8 +206,25 @@ def _profile(work: Callable[[], None]) -> list[str]:
         work()
     profile.disable()
     text = io.StringIO()
+    shares = _shares(pstats.Stats(profile))
     pstats.Stats(profile, stream=text).strip_dirs().sort_stats("tottime").print_stats(12)
-    return [line for line in text.getvalue().splitlines() if line.strip()][-12:]
+    return [shares, *[line for line in text.getvalue().splitlines() if line.strip()][-12:]]
+
+
+def _shares(stats: Any) -> str:
+    """Return whose code the time is spent in: what Python's own functions take is their callers'."""
+    spent: Counter[str] = Counter()
+    for (file, _, name), (_, _, own, _, callers) in stats.stats.items():
+        if file == "~" and "sqlite3" not in name:
+            for (caller, _, _), (_, _, taken, _) in callers.items():
+                spent[_whose(caller)] += taken
+        else:
+            spent[_whose(file if file != "~" else "/django/db/")] += own
+    return ", ".join(f"{share / spent.total():.0%} {whose}" for whose, share in spent.most_common())
+
+
+def _whose(file: str) -> str:
+    return next((whose for part, whose in _PARTS.items() if part in file), "Python's library")
 
 
 urlpatterns = [path("stock/", _site.urls), *console]

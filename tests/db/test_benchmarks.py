@@ -10,7 +10,7 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from keys.forms import ListForm
+from keys.forms import FILTERS, ListForm
 from keys.gate import Gate
 from keys.kinds import KeyType
 from keys.listing import AGENT_KEYS, PROJECT_KEYS, Listing
@@ -114,7 +114,7 @@ def test_the_table_has_a_row_for_each_peer_and_a_column_for_each_database() -> N
 
 def test_every_sort_and_filter_of_the_console_is_compared_between_sizes() -> None:
     types = [kind for kind in PROJECT_KEYS.types if kind != KeyType.SYSTEM]
-    offered = ListForm({}, types=types)
+    offered = ListForm(dict.fromkeys([*FILTERS, "sort"], ""), types=types)
     queries = [dict(parse_qsl(urlsplit(case.url).query)) for case in reach_cases.cases()]
     for name in [*offered.filters, "sort"]:
         field: Any = offered.fields[name]

@@ -101,7 +101,7 @@ def wanted(project: Project, owner: User, at: datetime, given: dict[str, Any], s
     elif narrow == "unused":
         narrow = lambda keys: keys.unused_since(at)  # noqa: E731
     by = owner if given.get("by") else None
-    asked = Wanted(Key.objects.of(project), project, at, shelves=shelves)
+    asked = Wanted(project, at, shelves=shelves)
     return replace(asked, **{**given, "narrow": narrow, "by": by})
 
 

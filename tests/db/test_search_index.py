@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 from django.db import connection
 
-from keys import lifecycle, purging
+from keys import lifecycle, purging, search_index
 from keys.drafts import Edit
 from keys.kinds import KeyType
 from keys.models import Key, KeyActivity
@@ -43,6 +43,33 @@ def test_it_follows_a_key_through_its_life(project: Project, at: datetime) -> No
     lifecycle.revoke(project, successor.key_id, actor=SYSTEM, at=at)
     assert names(project, Shelf.KEYS, "röss") == []
     assert names(project, Shelf.ENDED_KEYS, "röss") == ["Größe", "Größe"]
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_of_a_common_word_the_newest_are_found(
+    project: Project, at: datetime, ended: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL looks at the newest names where the first of them have it; here at four."""
+    monkeypatch.setattr(search_index, "_SAMPLE", 4)
+    named = ["Zebra", "Docs 0", "Docs_1", "Docs 2", "Docs 3", "100% zebra", "Docs 4"]
+    keys = [
+        IssuedFactory(project=project, name=name, at=at + timedelta(seconds=number)).key
+        for number, name in enumerate(named)
+    ]
+    for number, key in enumerate(keys if ended else []):
+        lifecycle.revoke(project, key.key_id, actor=SYSTEM, at=at + timedelta(hours=1, seconds=number))
+    shelf = Shelf.ENDED_KEYS if ended else Shelf.KEYS
+
+    def numbers(term: str, most: int) -> list[int]:
+        return found(Key.objects.of(project), project.pk, shelf, term, most)
+
+    assert numbers("docs", 3) == [keys[place].pk for place in (6, 4, 3)]
+    # Fewer than were asked for, so none is left out, however old.
+    assert sorted(numbers("docs", 6)) == [keys[place].pk for place in (1, 2, 3, 4, 6)]
+    assert sorted(numbers("zebra", 6)) == [keys[0].pk, keys[5].pk]
+    assert numbers("cs_1", 1) == [keys[2].pk]
+    assert numbers("00%", 1) == [keys[5].pk]
+    assert numbers("cs%", 1) == []
 
 
 def test_it_forgets_what_is_purged(at: datetime) -> None:

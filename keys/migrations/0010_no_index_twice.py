@@ -38,7 +38,7 @@ def _to_key():
 
 
 class Migration(migrations.Migration):
-    dependencies = [("keys", "0008_search")]
+    dependencies = [("keys", "0009_what_states_ask")]
 
     operations = [
         migrations.SeparateDatabaseAndState(

@@ -5,12 +5,13 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from typing import Any, Final
 from urllib.parse import urlencode
 
 import psycopg
 import pytest
+import redis
 from django.db import connection
 from pytest_django import Settings
 
@@ -114,6 +115,17 @@ def test_redis_goes_and_comes_back(
         "Redis doesn't answer",
         "Redis answers again: rate limits hold.",
     ]
+
+
+def test_redis_says_when_to_come_again_and_not_too_early(redis_port: int) -> None:
+    rate = Rate(1, "minute")
+    with running(redis_port) as url, closing(redis.Redis.from_url(url)) as client:
+        assert throttles.take("a key", rate)
+        (key,) = client.keys()
+        client.pexpire(key, 30_400)
+        window = throttles.take("a key", rate)
+    assert window
+    assert (window.exceeded, window.resets_in) == (True, 31)
 
 
 def test_a_rate_is_exact_across_threads() -> None:

@@ -241,6 +241,7 @@ def ask(run: Run, path: str, **headers: str) -> http.client.HTTPResponse:
     return connection.getresponse()
 
 
+@pytest.mark.one_database
 def test_behind_tls_it_insists_on_it(copy: Path, tmp_path: Path) -> None:
     settings = {"KEYRACK_URL": "https://keys.example.test", "KEYRACK_TRUSTED_PROXIES": "1"}
     proxied = {"Host": "keys.example.test", "X_Forwarded_For": "198.51.100.7"}
@@ -257,6 +258,7 @@ def test_behind_tls_it_insists_on_it(copy: Path, tmp_path: Path) -> None:
         assert elsewhere.status == 400
 
 
+@pytest.mark.one_database
 def test_the_environment_names_the_first_owner_and_project(copy: Path, tmp_path: Path) -> None:
     with running(
         copy,
@@ -272,6 +274,7 @@ def test_the_environment_names_the_first_owner_and_project(copy: Path, tmp_path:
         assert path == "/projects/acme-robots/settings/keys/"
 
 
+@pytest.mark.one_database
 def test_a_taken_port_is_one_line(copy: Path, tmp_path: Path) -> None:
     with closing(socket.socket()) as taken:
         taken.bind(("127.0.0.1", 0))
@@ -284,6 +287,7 @@ def test_a_taken_port_is_one_line(copy: Path, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("environment", "line"),
     [
@@ -316,6 +320,7 @@ def test_a_mistake_is_one_line(copy: Path, tmp_path: Path, environment: dict[str
     assert "s3cret" not in said
 
 
+@pytest.mark.one_database
 def test_nothing_is_left_half_made_by_a_mistake(copy: Path, tmp_path: Path) -> None:
     data = str(tmp_path / "data")
     refused(copy, KEYRACK_DATA=data, KEYRACK_FIRST_PROJECT="many words " * 10)
@@ -323,6 +328,7 @@ def test_nothing_is_left_half_made_by_a_mistake(copy: Path, tmp_path: Path) -> N
         assert "made the project “Demo”" in run.output
 
 
+@pytest.mark.one_database
 def test_a_python_that_is_too_old_is_one_line(tmp_path: Path) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)
     (tmp_path / "requirements.txt").touch()

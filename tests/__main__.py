@@ -22,7 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
-from tests import failures, services
+from tests import collected, failures, services
 from tests.failures import Failure
 
 NOTHING_COLLECTED: Final = 5
@@ -34,7 +34,7 @@ class Pass:
 
     name: str
     environment: dict[str, str]
-    choice: str
+    choice: tuple[str, ...]
     processes: int
 
 
@@ -95,21 +95,28 @@ def _passes(options: argparse.Namespace) -> Iterator[list[Pass]]:
     """Start the servers, and yield the passes."""
     processes = len(os.sched_getaffinity(0)) if options.n is None else options.n
     with ExitStack() as stack:
+        shared = stack.enter_context(tempfile.TemporaryDirectory(prefix="keyrack-collected-"))
         kinds: list[tuple[str, dict[str, str], bool]] = []
         if options.only != "postgresql":
-            kinds.append(("SQLite", {}, options.browser != "none"))
+            kinds.append(("SQLite", {collected.FOLDER: shared}, options.browser != "none"))
         if options.only != "sqlite":
             environment = {
-                "DATABASE_URL": stack.enter_context(services.postgresql()),
+                collected.FOLDER: shared,
+                "DATABASE_URL": stack.enter_context(services.postgresql(parent=services.memory())),
                 "REDIS_URL": stack.enter_context(services.redis_server()),
             }
             kinds.append(("PostgreSQL", environment, options.browser == "both"))
         browsers = [
-            Pass(f"{name}, browser", given, "--only-browser", processes)
+            Pass(f"{name}, browser", given, ("--only-browser",), processes)
             for name, given, wanted in kinds
             if wanted
         ]
-        yield [*browsers, *(Pass(name, given, "--no-browser", processes) for name, given, _ in kinds)]
+        others = [
+            Pass(name, given, ("--no-browser", *again), processes)
+            # What says nothing about a database says it once.
+            for (name, given, _), again in zip(kinds, [(), ("--not-again",)], strict=False)
+        ]
+        yield [*browsers, *others]
 
 
 def _run(each: Pass, arguments: list[str]) -> Outcome:
@@ -120,7 +127,7 @@ def _run(each: Pass, arguments: list[str]) -> Outcome:
     print(f"\n{each.name}", flush=True)
     with tempfile.TemporaryDirectory(prefix="keyrack-outcome-") as folder:
         file = Path(folder) / "failures.json"
-        command = [sys.executable, "-m", "pytest", each.choice, *_spread(each.processes)]
+        command = [sys.executable, "-m", "pytest", *each.choice, *_spread(each.processes)]
         command += ["-p", "tests.failures", f"--failures={file}", *arguments]
         environment = inherited | each.environment
         started = time.monotonic()

@@ -19,6 +19,8 @@ import psycopg
 import redis
 
 START_SECONDS: Final = 90
+# More than a cluster takes while tests run, its write-ahead log included.
+ROOM: Final = 4 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ class Postgresql:
 
 
 @contextmanager
-def cluster(kept: Path | None = None) -> Iterator[Postgresql]:
+def cluster(kept: Path | None = None, parent: Path = Path("/tmp")) -> Iterator[Postgresql]:
     """Make a private cluster, which whoever asks for it starts and stops; or take the one in `kept`."""
     user = _server_user()
     if kept:
@@ -122,14 +124,14 @@ def cluster(kept: Path | None = None) -> Iterator[Postgresql]:
             shutil.chown(kept, user)
         yield Postgresql(kept, user)
         return
-    with _folder("postgresql", user) as folder:
+    with _folder("postgresql", user, parent) as folder:
         yield Postgresql(folder, user)
 
 
 @contextmanager
-def postgresql(kept: Path | None = None) -> Iterator[str]:
+def postgresql(kept: Path | None = None, parent: Path = Path("/tmp")) -> Iterator[str]:
     """Make and start a private cluster; the value is the DATABASE_URL of its first database."""
-    with cluster(kept) as made, made.running():
+    with cluster(kept, parent) as made, made.running():
         yield made.url
 
 
@@ -203,9 +205,16 @@ def _server_user() -> str | None:
     return "postgres" if "postgres" in names else "nobody"
 
 
+def memory() -> Path:
+    """Return a folder whose files never reach a disk, or /tmp where there isn't room enough in it."""
+    shared = Path("/dev/shm")
+    has_room = os.access(shared, os.W_OK) and shutil.disk_usage(shared).free >= ROOM
+    return shared if has_room else Path("/tmp")
+
+
 @contextmanager
-def _folder(name: str, user: str | None) -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix=f"keyrack-{name}-", dir="/tmp"))
+def _folder(name: str, user: str | None, parent: Path = Path("/tmp")) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix=f"keyrack-{name}-", dir=parent))
     try:
         if user:
             shutil.chown(folder, user)

@@ -11,7 +11,7 @@ from keys.models import ProviderKey
 from projects.models import Project, User
 from tests.browser import scenes
 from tests.browser.conftest import OpenContext
-from tests.browser.test_every_scene import sticking_out, too_small, violations
+from tests.browser.test_every_scene import flaws
 from tests.browser.test_leaving_no_trace import go_back
 from tests.factories import UserFactory, invited
 
@@ -61,7 +61,7 @@ def test_its_pages_keep_to_the_policy_and_shut_nobody_out(page: Page) -> None:
     for name, url in PAGES.items():
         page.goto(url.format(provider_key=provider_key))
         take_picture(page, name)
-        problems = [*violations(page), *sticking_out(page), *too_small(page)]
+        problems = list(flaws(page))
         found += [f"{name}: {problem}" for problem in problems]
     assert not found, "\n".join(found)
 

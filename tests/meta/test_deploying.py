@@ -23,7 +23,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from tests import services
+from tests import collected, services
 from tests.meta.test_docs import code
 from tests.meta.test_run import ROOT, clean_environment
 from tests.web.pages import Page
@@ -112,6 +112,7 @@ def database() -> Iterator[dict[str, str]]:
 @pytest.fixture
 def machine(tmp_path: Path, texts: dict[str, str], database: dict[str, str]) -> Machine:
     made = Machine(tmp_path, texts, database)
+    collected.give(tmp_path / "var/lib/keyrack")
     made.follow("deploy-secrets")
     return made
 

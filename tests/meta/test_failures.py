@@ -11,6 +11,8 @@ from tests import failures
 from tests.__main__ import Outcome, _summary
 from tests.failures import Failure
 
+pytestmark = pytest.mark.one_database
+
 ROOT = Path(__file__).parents[2]
 
 FAILING = """

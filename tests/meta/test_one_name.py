@@ -11,6 +11,8 @@ from django.urls import URLPattern
 import keys.urls
 import projects.urls
 
+pytestmark = pytest.mark.one_database
+
 ROOT: Final = Path(settings.BASE_DIR)
 
 # Views that show no page of their own, and what they answer with.

@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,10 +20,8 @@ from urllib.parse import urlencode
 
 import psycopg
 import pytest
-from django.conf import settings
 
-from projects.management.commands.serve import _fingerprint
-from tests import services
+from tests import collected, services
 from tests.meta.test_run import ROOT, clean_environment
 
 WORKERS: Final = 4
@@ -119,8 +116,7 @@ def installed(tmp_path: Path) -> Iterator[Installation]:
         made.start_database()
         made.start_redis()
         # Named and compressed for these tests already: it takes seconds.
-        (settings.STATIC_ROOT / ".collected").write_text(_fingerprint())
-        shutil.copytree(settings.STATIC_ROOT, tmp_path / "data" / "static")
+        collected.give(tmp_path / "data")
         log = (tmp_path / "log").open("w")
         server = subprocess.Popen(
             [sys.executable, "manage.py", "serve"], cwd=ROOT, env=made.environment,

@@ -23,6 +23,7 @@ from urllib.request import HTTPCookieProcessor, OpenerDirector, build_opener
 import psycopg
 import pytest
 
+from tests import collected
 from tests.services import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -59,6 +60,13 @@ def database() -> Iterator[dict[str, str]]:
         # One sign-in here goes through all of the processes.
         yield {"DATABASE_URL": own, "REDIS_URL": os.environ["REDIS_URL"], "KEYRACK_WORKERS": "4"}
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A data folder of its own, in which the static files are compressed already."""
+    collected.give(tmp_path / "data")
+    return tmp_path / "data"
 
 
 class Run:
@@ -241,10 +249,11 @@ def ask(run: Run, path: str, **headers: str) -> http.client.HTTPResponse:
     return connection.getresponse()
 
 
-def test_behind_tls_it_insists_on_it(copy: Path, tmp_path: Path) -> None:
+@pytest.mark.one_database
+def test_behind_tls_it_insists_on_it(copy: Path, data: Path) -> None:
     settings = {"KEYRACK_URL": "https://keys.example.test", "KEYRACK_TRUSTED_PROXIES": "1"}
     proxied = {"Host": "keys.example.test", "X_Forwarded_For": "198.51.100.7"}
-    with running(copy, KEYRACK_DATA=str(tmp_path / "data"), **settings) as run:
+    with running(copy, KEYRACK_DATA=str(data), **settings) as run:
         assert "Sign in    https://keys.example.test/" in run.output
         plain = ask(run, "/account/login/", **proxied, X_Forwarded_Proto="http")
         assert plain.status == 301
@@ -257,10 +266,11 @@ def test_behind_tls_it_insists_on_it(copy: Path, tmp_path: Path) -> None:
         assert elsewhere.status == 400
 
 
-def test_the_environment_names_the_first_owner_and_project(copy: Path, tmp_path: Path) -> None:
+@pytest.mark.one_database
+def test_the_environment_names_the_first_owner_and_project(copy: Path, data: Path) -> None:
     with running(
         copy,
-        KEYRACK_DATA=str(tmp_path / "data"),
+        KEYRACK_DATA=str(data),
         KEYRACK_OWNER_EMAIL="Mara@Example.test",
         KEYRACK_OWNER_PASSWORD="correct horse battery",
         KEYRACK_FIRST_PROJECT="Acme Robots",
@@ -272,6 +282,7 @@ def test_the_environment_names_the_first_owner_and_project(copy: Path, tmp_path:
         assert path == "/projects/acme-robots/settings/keys/"
 
 
+@pytest.mark.one_database
 def test_a_taken_port_is_one_line(copy: Path, tmp_path: Path) -> None:
     with closing(socket.socket()) as taken:
         taken.bind(("127.0.0.1", 0))
@@ -284,6 +295,7 @@ def test_a_taken_port_is_one_line(copy: Path, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("environment", "line"),
     [
@@ -316,13 +328,14 @@ def test_a_mistake_is_one_line(copy: Path, tmp_path: Path, environment: dict[str
     assert "s3cret" not in said
 
 
-def test_nothing_is_left_half_made_by_a_mistake(copy: Path, tmp_path: Path) -> None:
-    data = str(tmp_path / "data")
-    refused(copy, KEYRACK_DATA=data, KEYRACK_FIRST_PROJECT="many words " * 10)
-    with running(copy, KEYRACK_DATA=data) as run:
+@pytest.mark.one_database
+def test_nothing_is_left_half_made_by_a_mistake(copy: Path, data: Path) -> None:
+    refused(copy, KEYRACK_DATA=str(data), KEYRACK_FIRST_PROJECT="many words " * 10)
+    with running(copy, KEYRACK_DATA=str(data)) as run:
         assert "made the project “Demo”" in run.output
 
 
+@pytest.mark.one_database
 def test_a_python_that_is_too_old_is_one_line(tmp_path: Path) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)
     (tmp_path / "requirements.txt").touch()

@@ -12,6 +12,8 @@ from django.conf import settings
 from projects.models import AuditEvent
 from projects.sentences import DEEDS, TOPICS, Change, changes_of, parts, sentence
 
+pytestmark = pytest.mark.one_database
+
 ROOT: Final = Path(settings.BASE_DIR)
 _VERB: Final = re.compile(r"([a-z]+(?:_[a-z]+)*)\.[a-z]+(?:_[a-z]+)*")
 # Logs of what isn't a project's own.

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.one_database
+
 _spec = importlib.util.spec_from_file_location("template_lint", Path(__file__).with_name("template_lint.py"))
 assert _spec is not None
 assert _spec.loader is not None

@@ -77,6 +77,10 @@ class _ReadFrom(BaseTable):
         super().__init__(table_name, alias)
         self.index = index
 
+    def relabeled_clone(self, change_map: Any) -> "_ReadFrom":
+        alias = change_map.get(self.table_alias, self.table_alias)
+        return _ReadFrom(self.table_name, alias, self.index)
+
     def as_sql(self, compiler: Any, connection: Any) -> Any:
         sql, parameters = super().as_sql(compiler, connection)
         if connection.vendor != "sqlite":

@@ -162,9 +162,9 @@ def find(
         )
         return Found(page(read, order, after=after, before=before, size=size), order)
     sets = wanted.sets()
-    few = _Few.of(wanted, sets, order)
-    if few.rows is not None:
-        return Found(few.page(wanted.base, edges), order, len(few.rows))
+    few = _Few.of(wanted, sets)
+    if few.pks is not None:
+        return Found(few.page(wanted.base, order, edges), order, len(few.pks))
     order = _indexed(wanted, order)
     shown = _many(wanted, sets, order, edges)
     if not (isinstance(wanted.sought, ByName) and wanted.is_filtered):
@@ -186,47 +186,40 @@ class _Edges:
 
 @dataclass(frozen=True, slots=True)
 class _Few:
-    """The keys of a list, if there are not more than a thousand: each with its place and its number."""
+    """The keys of a list, by their numbers, if there are not more than a thousand; else None."""
 
-    order: Order
-    rows: list[tuple[Any, Any, int]] | None = field(default=None)
+    pks: list[int] | None = None
 
     @classmethod
-    def of(cls, wanted: Wanted, sets: Sequence[Set], order: Order) -> "_Few":
+    def of(cls, wanted: Wanted, sets: Sequence[Set]) -> "_Few":
         pks: list[int] = []
         for each in sets:
             left = COUNTED_AT_MOST + 1 - len(pks)
             meant = _meant(wanted, each, left)
             if meant is None:
-                return cls(order)
+                return cls()
             pks += _counted(wanted, each.shelf, meant, left)
             if len(pks) > COUNTED_AT_MOST:
-                return cls(order)
-        if not pks:
-            return cls(order, [])
-        return cls.listed(Key.objects.all().numbered(pks), order)
+                return cls()
+        return cls(pks)
 
-    @classmethod
-    def listed(cls, keys: KeyQuerySet, order: Order) -> "_Few":
-        """Read where each key stands. One query."""
-        places = keys.order_by().values_list(*order.columns, "pk")
-        return cls(order, sorted(places, reverse=order.descending))
-
-    def page(self, base: KeyQuerySet, edges: _Edges) -> Page[Key]:
+    def page(self, base: KeyQuerySet, order: Order, edges: _Edges) -> Page[Key]:
         """Return a page of them. One query."""
-        keys = self.next(base, edges)
+        keys = _next(base, Key.objects.all().numbered(self.pks), order, edges) if self.pks else []
         return turned(keys, edges.size, edge=edges.edge is not None, reverse=edges.before is not None)
 
-    def next(self, base: KeyQuerySet, edges: _Edges) -> list[Key]:
-        """Return those of a page, nearest to the edge first, and one more. One query."""
-        rows, reverse = self.rows or [], edges.before is not None
-        if edges.edge is not None:
-            place, down = self.order.place(edges.edge), self.order.descending is not reverse
-            rows = [row for row in rows if (row[:2] < place if down else row[:2] > place)]
-        chosen = [pk for *_, pk in (rows[::-1] if reverse else rows)[: edges.size + 1]]
-        by_pk = {key.pk: key for key in base.numbered(chosen)} if chosen else {}
-        # One that was purged between the two queries is left out.
-        return [by_pk[pk] for pk in chosen if pk in by_pk]
+
+def _next(base: KeyQuerySet, few: KeyQuerySet, order: Order, edges: _Edges) -> list[Key]:
+    """Return those of a few keys that are on a page, nearest to the edge first, and one more. One query.
+
+    Which these are is a query of its own inside it: nothing else is read of the others.
+    """
+    reverse = edges.before is not None
+    if edges.edge is not None:
+        few = few.filter(order.past(edges.edge, reverse=reverse))
+    chosen = order.applied(few, reverse=reverse).values("pk")[: edges.size + 1]
+    found = base.filter(pk__in=chosen).read_from("")
+    return sorted(found, key=order.place, reverse=order.descending is not reverse)
 
 
 def _meant(wanted: Wanted, each: Set, most: int) -> KeyQuerySet | None:
@@ -316,7 +309,7 @@ def _many(wanted: Wanted, sets: Sequence[Set], order: Order, edges: _Edges) -> P
         shelf, keys = each.shelf, walked(each.keys, term) if term else each.keys
         if _is_rotating(wanted, shelf):
             # Before PostgreSQL is told how to plan the others: these few it should sort.
-            read.append(_Few.listed(_rotating(shelf, keys), order).next(wanted.base, edges))
+            read.append(_next(wanted.base, _rotating(shelf, keys), order, edges))
         else:
             read.append(_read(wanted, shelf, keys, order))
     with planned("bitmapscan", "seqscan", "sort"):

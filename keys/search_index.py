@@ -28,12 +28,17 @@ _DOWN: Final = (
     "ORDER BY rowid DESC LIMIT %s"
 )
 _ANYWHERE: Final = "SELECT rowid FROM keys_search WHERE keys_search MATCH %s LIMIT %s"
-# Not of a SELECT that has the condition itself: it would look for so many that have the name.
-_WHETHER: Final = "WITH newest AS ({}) SELECT name_folded::text LIKE %s FROM newest"
+_SHARE: Final = (
+    "WITH newest AS ({}) SELECT avg((name_folded::text LIKE %s)::int)::float, "
+    "(SELECT reltuples FROM pg_class WHERE oid = %s::regclass) FROM newest"
+)
+# Not a SELECT that has the condition itself: it would look for so many that have the name.
 _WHICH: Final = "WITH newest AS ({}) SELECT pk FROM newest WHERE name_folded::text LIKE %s LIMIT %s"
-# A word is common that so many of the newest keys have; the thousand of it are among so many.
+# A word is common that this share of the newest keys have, and so many keys of the shelf.
 _SAMPLE: Final = 200
 _COMMON_SHARE: Final = 0.05
+_COMMON: Final = 10_000
+# The thousand of it are among so many.
 _WALKED_AT_MOST: Final = 40_000
 _UP: Final = _DOWN.replace("DESC", "ASC")
 _LAST: Final = "\U0010ffff"
@@ -103,25 +108,26 @@ def _common(keys: KeyQuerySet, shelf: Shelf, term: str, most: int) -> list[int]:
 
     PostgreSQL's index of trigrams finds every key that a word means before it gives the first: of a million
     names a common one takes ten times as long as looking at the newest names, one after the other. How common
-    it is, the first two hundred say. One query, two for a common word.
+    it is, the first two hundred say, and its statistics how many keys there are. One query, two for a common
+    word.
     """
     column = "revoked_at" if shelf & Shelf.ENDED_KEYS else "created_at"
     newest = keys.order_by(f"-{column}", "-pk").values("pk", "name_folded")
     like = f"%{connection.ops.prep_for_like_query(term)}%"
     with planned("bitmapscan", "seqscan", "sort"):
-        has_it = [has for (has,) in _among(_WHETHER, newest[:_SAMPLE], like)]
-        if len(has_it) < _SAMPLE or sum(has_it) < _COMMON_SHARE * _SAMPLE:
+        ((share, keys_there_are),) = _among(_SHARE, newest[:_SAMPLE], like, shelf.index(column))
+        if (share or 0) < _COMMON_SHARE or share * keys_there_are < _COMMON:
             return []
         found = [pk for (pk,) in _among(_WHICH, newest[:_WALKED_AT_MOST], like, most)]
         return found if len(found) == most else []
 
 
-def _among(asked: str, newest: "QuerySet[Key, Any]", *parameters: Any) -> list[tuple[Any]]:
+def _among(asked: str, newest: "QuerySet[Key, Any]", *parameters: Any) -> list[tuple[Any, ...]]:
     """Ask something of these keys. One query."""
     sql, own = newest.query.sql_with_params()
     with connection.cursor() as cursor:
         cursor.execute(asked.format(sql), [*own, *parameters])
-        found: list[tuple[Any]] = cursor.fetchall()
+        found: list[tuple[Any, ...]] = cursor.fetchall()
     return found
 
 

@@ -77,6 +77,10 @@ class _ReadFrom(BaseTable):
         super().__init__(table_name, alias)
         self.index = index
 
+    def relabeled_clone(self, change_map: Any) -> "_ReadFrom":
+        alias = change_map.get(self.table_alias, self.table_alias)
+        return _ReadFrom(self.table_name, alias, self.index)
+
     def as_sql(self, compiler: Any, connection: Any) -> Any:
         sql, parameters = super().as_sql(compiler, connection)
         if connection.vendor != "sqlite":
@@ -186,9 +190,14 @@ def page(
     reverse = before is not None
     edge = before if before is not None else after
     sets = [found] if isinstance(found, QuerySet) else found
-    read = [
-        each if isinstance(each, list) else following(each, order, edge, size + 1, reverse) for each in sets
-    ]
+    read: list[list[M]] = []
+    until: M | None = None
+    for each in sets:
+        rows = each if isinstance(each, list) else following(each, order, edge, size + 1, reverse, until)
+        read.append(rows)
+        if len(rows) > size:
+            # Of another set, nothing that comes after this is on the page.
+            until = rows[size]
     rows = read[0] if len(read) == 1 else _merged(read, order, reverse)[: size + 1]
     return turned(rows, size, edge=edge is not None, reverse=reverse)
 
@@ -203,17 +212,17 @@ class Built(Generic[M]):
     build: Callable[..., QuerySet[M]]
     values: tuple[Any, ...]
 
-    def next(self, order: Order, edge: M | None, size: int, reverse: bool) -> list[M]:
+    def next(self, order: Order, edge: M | None, size: int, reverse: bool, until: M | None = None) -> list[M]:
         """Return so many rows, next to the edge first. As many queries as `following`."""
-        many = len(self.values)
+        values = [*self.values, *(order.place(until) if until is not None else ())]
+        how = len(self.values), order, reverse, size, until is not None
         if edge is None:
-            return _select(self.build, many, order, reverse, size, None).objects(*self.values)
+            return _select(self.build, *how, None).objects(*values)
         in_parts = order.shared and connection.vendor == "sqlite"
         rows: list[M] = []
         for part in (0, 1) if in_parts else (_WHOLE,):
             if len(rows) < size:
-                select = _select(self.build, many, order, reverse, size, part)
-                rows += select.objects(*self.values, *order.place(edge))
+                rows += _select(self.build, *how, part).objects(*values, *order.place(edge))
         return rows[:size]
 
 
@@ -222,30 +231,49 @@ _WHOLE: Final = 2
 
 @cache
 def _select(
-    build: Callable[..., QuerySet[M]], many: int, order: Order, reverse: bool, size: int, part: int | None
+    build: Callable[..., QuerySet[M]],
+    many: int,
+    order: Order,
+    reverse: bool,
+    size: int,
+    bounded: bool,
+    part: int | None,
 ) -> Select[M]:
-    """Return the SELECT of what follows a place, or a `part` of that (`Order.parts`); None is for all."""
+    """Return the SELECT of what follows a place, or a `part` of that (`Order.parts`); None is for all.
+
+    It gets the `many` values of `build`, then the place that it goes to where it is `bounded`, then that one.
+    """
+    before = many + 2 * bounded
 
     def built(*given: Any) -> QuerySet[M]:
-        queryset, place = build(*given[:many]), given[many:]
+        queryset, place = build(*given[:many]), given[before:]
+        if bounded:
+            queryset = queryset.filter(order.past_place(given[many:before], reverse=not reverse))
         if part == _WHOLE:
             queryset = queryset.filter(order.past_place(place, reverse=reverse))
         elif part is not None:
             queryset = queryset.filter(order.parts(place, reverse=reverse)[part])
         return order.applied(queryset, reverse=reverse)[:size]
 
-    return Select(built, many if part is None else many + 2)
+    return Select(built, before if part is None else before + 2)
 
 
 def following(
-    queryset: "QuerySet[M] | Built[M]", order: Order, edge: M | None, size: int, reverse: bool
+    queryset: "QuerySet[M] | Built[M]",
+    order: Order,
+    edge: M | None,
+    size: int,
+    reverse: bool,
+    until: M | None = None,
 ) -> list[M]:
-    """Return so many rows of one set, next to the edge first.
+    """Return so many rows of one set, next to the edge first, none of them beyond `until`.
 
     One query; on SQLite, where very many share a value, two.
     """
     if isinstance(queryset, Built):
-        return queryset.next(order, edge, size, reverse)
+        return queryset.next(order, edge, size, reverse, until)
+    if until is not None:
+        queryset = queryset.filter(order.past(until, reverse=not reverse))
     if edge is None:
         return list(order.applied(queryset, reverse=reverse)[:size])
     if order.shared and connections[queryset.db].vendor == "sqlite":

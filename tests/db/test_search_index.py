@@ -49,8 +49,9 @@ def test_it_follows_a_key_through_its_life(project: Project, at: datetime) -> No
 def test_of_a_common_word_the_newest_are_found(
     project: Project, at: datetime, ended: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """PostgreSQL looks at the newest names where the first of them have it; here at four."""
+    """PostgreSQL looks at the newest names where the first of them have it; here at four, however few."""
     monkeypatch.setattr(search_index, "_SAMPLE", 4)
+    monkeypatch.setattr(search_index, "_COMMON", -1000)
     named = ["Zebra", "Docs 0", "Docs_1", "Docs 2", "Docs 3", "100% zebra", "Docs 4"]
     keys = [
         IssuedFactory(project=project, name=name, at=at + timedelta(seconds=number)).key

@@ -81,6 +81,11 @@ class Wanted:
         return bool(self.status or self.narrow or self.by)
 
     @property
+    def is_whole(self) -> bool:
+        """Whether nothing but a search leaves out keys of a shelf."""
+        return self.visible is None and not (self.revoked or self.is_filtered)
+
+    @property
     def is_narrowed(self) -> bool:
         return self.sought is not None or self.is_filtered
 
@@ -198,7 +203,7 @@ class _Few:
             meant = _meant(wanted, each, left)
             if meant is None:
                 return cls()
-            pks += _counted(wanted, each.shelf, meant, left)
+            pks += meant if isinstance(meant, list) else _counted(wanted, each.shelf, meant, left)
             if len(pks) > COUNTED_AT_MOST:
                 return cls()
         return cls(pks)
@@ -222,8 +227,8 @@ def _next(base: KeyQuerySet, few: KeyQuerySet, order: Order, edges: _Edges) -> l
     return sorted(found, key=order.place, reverse=order.descending is not reverse)
 
 
-def _meant(wanted: Wanted, each: Set, most: int) -> KeyQuerySet | None:
-    """Return those of a set that a search means, if they aren't too many to look up first."""
+def _meant(wanted: Wanted, each: Set, most: int) -> KeyQuerySet | list[int] | None:
+    """Return those of a set that a search means, or their numbers; None where they are too many for that."""
     sought, shelf = wanted.sought, each.shelf
     if sought is None:
         return _state(wanted, shelf, each.keys)
@@ -247,6 +252,9 @@ def _meant(wanted: Wanted, each: Set, most: int) -> KeyQuerySet | None:
         return walked(each.keys.numbered(pks), term) if len(pks) < most else None
     if is_key_id(sought.text):
         pks += Key.objects.filter(key_id=sought.text).values_list("pk", flat=True)
+    elif connection.vendor == "postgresql" and wanted.is_whole:
+        # Read from the keys themselves, and not from an index beside them.
+        return pks
     return each.keys.numbered(pks) if pks else Key.objects.none()
 
 

@@ -3,6 +3,7 @@
 A plugin of pytest: `tests/conftest.py` names it in `pytest_plugins`.
 """
 
+from collections.abc import Generator
 from typing import Any, Final
 
 import pytest
@@ -30,3 +31,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("numprocesses", 0) or hasattr(config, "workerinput"):
         root = config.rootpath
         items.sort(key=lambda item: not item.path.relative_to(root).as_posix().startswith(_LONG))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Send no lines that a test has logged where nobody will read them: it passed."""
+    report = yield
+    is_shown = not report.passed or set("PA") & set(item.config.option.reportchars)
+    if hasattr(item.config, "workerinput") and not is_shown:
+        report.sections.clear()
+    return report

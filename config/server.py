@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any, Final
 
 from granian.constants import Interfaces
@@ -17,6 +18,8 @@ HOST: Final = "127.0.0.1"
 STOP_SECONDS: Final = 10
 
 _PR_SET_PDEATHSIG: Final = 1
+# What a worker is sent when the main process is gone.
+_ORPHANED: Final = signal.SIGUSR1
 
 
 class Server(MPServer):
@@ -48,7 +51,18 @@ def follow_the_main_process() -> None:
     process alone ends it, after what it is just answering; and follows where that one is killed.
     """
     os.setpgid(0, 0)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    signal.signal(_ORPHANED, _end_in_time)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _ORPHANED)
+
+
+def _end_in_time(_signal: int, _frame: FrameType | None) -> None:
+    """End as when told to, and at the latest when the main process would have seen to it.
+
+    Now and then granian's threads wait for each other for ever while it stops. Nobody handles the alarm, so
+    that the system ends the process without its help.
+    """
+    signal.alarm(STOP_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def serve(

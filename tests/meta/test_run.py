@@ -23,6 +23,7 @@ from urllib.request import HTTPCookieProcessor, OpenerDirector, build_opener
 import psycopg
 import pytest
 
+from config.server import STOP_SECONDS
 from tests import collected
 from tests.services import free_port
 
@@ -231,16 +232,63 @@ def manage(copy: Path, database: dict[str, str], *command: str) -> str:
 def test_no_worker_outlives_a_server_that_was_killed(copy: Path, database: dict[str, str]) -> None:
     with running(copy, **database) as run:
         make = run.process.pid
-        server = int(Path(f"/proc/{make}/task/{make}/children").read_text().split()[0])
+        server = children(make)[0]
         ask(run, "/account/login/").read()
+        workers = [
+            pid for pid in children(server) if b"config.server" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ]
+        assert workers
         os.kill(server, signal.SIGKILL)
         run.process.wait(60)
-        for _ in range(100):
-            with closing(socket.socket()) as probe:
-                if probe.connect_ex(("127.0.0.1", run.port)) != 0:
-                    return
+        # Some of the time granian doesn't end by itself, and the worker is ended.
+        until = time.monotonic() + STOP_SECONDS + 30
+        while left := [pid for pid in workers if is_alive(pid)]:
+            assert time.monotonic() < until, f"Workers go on: {left}"
             time.sleep(0.1)
-        pytest.fail("A worker still answers.")
+        with closing(socket.socket()) as probe:
+            assert probe.connect_ex(("127.0.0.1", run.port)) != 0
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def commandline(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def is_alive(pid: int) -> bool:
+    """Say whether the process runs: one that ended may still have its entry, until somebody asks how."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+WEDGED = """
+import signal, sys, time
+from config import server
+server.STOP_SECONDS = 1
+server.follow_the_main_process()
+signal.signal(signal.SIGTERM, lambda *_: None)
+print("up", flush=True)
+while True:
+    time.sleep(60)
+"""
+
+
+@pytest.mark.one_database
+def test_a_worker_that_cannot_end_by_itself_is_ended() -> None:
+    main = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
+    with subprocess.Popen([sys.executable, "-c", main, WEDGED], stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"up\n"
+        (worker,) = children(process.pid)
+        process.kill()
+        until = time.monotonic() + 30
+        while is_alive(worker):
+            assert time.monotonic() < until
+            time.sleep(0.05)
 
 
 def ask(run: Run, path: str, **headers: str) -> http.client.HTTPResponse:

@@ -11,6 +11,7 @@ from keys import lifecycle
 from keys.drafts import Draft
 from keys.kinds import KeyType
 from keys.permissions import KeyActor
+from keys.search_index import planned
 from projects.audit import Actor, log
 from projects.events import NEWEST_FIRST, BadCursor, Events, events_of, newest_first, table
 from projects.models import AuditEvent, Project, User
@@ -196,11 +197,16 @@ def long(project: Project) -> Project:
 
 
 def plans(project: Project, given: dict[str, str]) -> Iterator[str]:
-    """Yield how the first page, and one in the middle, is found."""
+    """Yield how the first page, and one in the middle, is found.
+
+    To sort the two events of a key costs PostgreSQL next to nothing, so it is told not to.
+    """
     found = events_of(project, given)
-    yield NEWEST_FIRST.applied(found)[: PAGE_SIZE + 1].explain()
     edge = AuditEvent.objects.get(project_id=project.pk, number=100 + MANY // 2)
-    yield NEWEST_FIRST.applied(found.filter(NEWEST_FIRST.past(edge)))[: PAGE_SIZE + 1].explain()
+    for events in (found, found.filter(NEWEST_FIRST.past(edge))):
+        with planned("sort"):
+            plan = NEWEST_FIRST.applied(events)[: PAGE_SIZE + 1].explain()
+        yield plan
 
 
 INDEXES: Final[list[tuple[dict[str, str], str]]] = [

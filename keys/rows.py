@@ -74,9 +74,6 @@ class Row:
         No query: the key comes with its activity and its channel.
         """
         status = key.status(at)
-        ended = key.is_protected or status is Status.REVOKED
-        replaced = status is Status.ROTATING
-        editable = not ended and allowed(may_edit, actor, key)
         use = key.activity
         return cls(
             key_id=key.key_id,
@@ -104,16 +101,25 @@ class Row:
             revoked_by=key.revoked_by_label,
             reason=key.revoked_reason,
             protected=key.is_protected,
-            may_edit=editable and not replaced,
-            may_revoke=actor.role >= Role.OPERATOR and not ended,
-            may_renew=status is Status.UNCONFIRMED and allowed(may_renew, actor, key),
-            may_rotate=editable and status not in _NOT_ROTATED,
-            may_pause=not ended and status not in _NOT_PAUSED and allowed(may_pause, actor, key),
-            may_reveal=key.sealed is not None and not key.is_protected and allowed(may_reveal, actor, key),
-            may_resume=editable and status is Status.PAUSED,
+            **_verbs(key, actor, status),
             paused=key.paused_at is not None,
             ends=Moment.of(key.revoked_at) if key.revoked_at and status is Status.ROTATING else None,
         )
+
+
+def _verbs(key: Key, actor: Actor, status: Status) -> dict[str, bool]:
+    """Return for each verb of a row whether it is offered to somebody."""
+    ended = key.is_protected or status is Status.REVOKED
+    editable = not ended and allowed(may_edit, actor, key)
+    return {
+        "may_edit": editable and status is not Status.ROTATING,
+        "may_revoke": actor.role >= Role.OPERATOR and not ended,
+        "may_renew": status is Status.UNCONFIRMED and allowed(may_renew, actor, key),
+        "may_rotate": editable and status not in _NOT_ROTATED,
+        "may_pause": not ended and status not in _NOT_PAUSED and allowed(may_pause, actor, key),
+        "may_reveal": key.sealed is not None and not key.is_protected and allowed(may_reveal, actor, key),
+        "may_resume": editable and status is Status.PAUSED,
+    }
 
 
 def access_of(key: Key) -> str:
